@@ -1,0 +1,1 @@
+"""The Cython rooms of the hot path: structures that threads share without the GIL."""

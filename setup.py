@@ -1,0 +1,35 @@
+"""The Cython extensions and their flags; everything else is in pyproject.toml."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+DEBUG = os.environ.get("BYTEMLPERF_DEBUG") == "1"
+NATIVE = Path("bytemlperf/_native")
+
+DIRECTIVES = {
+    "language_level": 3,
+    "boundscheck": DEBUG,
+    "wraparound": False,
+    "initializedcheck": DEBUG,
+    "cdivision": True,
+    "auto_pickle": False,
+    "embedsignature": True,
+}
+
+extensions = [
+    Extension(
+        f"bytemlperf._native.{source.stem}",
+        [str(source)],
+        define_macros=[("BYTEMLPERF_DEBUG", "1" if DEBUG else "0")],
+        extra_compile_args=["-O0", "-g"] if DEBUG else ["-O3"],
+        extra_link_args=["-pthread"],
+    )
+    for source in sorted(NATIVE.glob("*.pyx"))
+]
+
+setup(ext_modules=cythonize(extensions, compiler_directives=DIRECTIVES))
