@@ -1,0 +1,290 @@
+"""What the launcher and a worker say to each other.
+
+Input: values. Output: length-framed msgspec (MessagePack) bytes on a pipe: four bytes
+of length, big-endian, then the body. A job goes down once; events come up until
+`Finished` or `Failed`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, BinaryIO
+
+import msgspec
+
+from bytemlperf.datasets import PreparedSamples
+from bytemlperf.errors import WorkerError
+from bytemlperf.model_zoo import PreparedModel
+from bytemlperf.report.schema import (
+    AccuracyReport,
+    CompileReport,
+    DatasetReport,
+    Failure,
+    ModelReport,
+    NumericReport,
+    Point,
+    Provenance,
+    SkippedPoint,
+)
+
+__all__ = [
+    "AccuracyDone",
+    "CompileDone",
+    "Event",
+    "Failed",
+    "Finished",
+    "Job",
+    "MeasureJob",
+    "NumericDone",
+    "Phase",
+    "PointDone",
+    "PointFailed",
+    "PointSkipped",
+    "PrepareJob",
+    "PreparedTask",
+    "Progress",
+    "Started",
+    "TaskDescribed",
+    "TaskPrepared",
+    "VendorBenchmark",
+    "Warned",
+    "read_frame",
+    "write_frame",
+]
+
+MAX_FRAME_BYTES = 256 * 1024 * 1024
+
+
+class PreparedTask(msgspec.Struct, frozen=True):
+    """What a measure worker needs of a prepared model and its samples.
+
+    Parameters
+    ----------
+    model : PreparedModel or None
+        None if the backend wants no model file.
+    model_info : dict
+        ``configs["model_info"]`` for the backend.
+    samples : PreparedSamples
+        Memory-mapped inputs and labels.
+    reference_file : str or None
+        ``.npz`` of the float64 reference outputs of the first samples.
+    reference : str or None
+        What the reference is, in words.
+    reference_sample_count : int
+        Samples in `reference_file`.
+    """
+
+    model: PreparedModel | None
+    model_info: dict[str, Any]
+    samples: PreparedSamples
+    reference_file: str | None = None
+    reference: str | None = None
+    reference_sample_count: int = 0
+
+
+class PrepareJob(msgspec.Struct, frozen=True, tag="prepare"):
+    """Build the model, the samples and the reference; runs in the CPU environment."""
+
+    task: str
+    model: str
+    cache_dir: str
+    data_root: str | None
+    model_path: str | None
+    weights: str
+    need_model: bool
+    need_reference: bool
+    max_samples: int
+    reference_samples: int
+    seed: int
+
+
+class MeasureJob(msgspec.Struct, frozen=True, tag="measure"):
+    """Measure one task on one backend; runs in the backend's environment."""
+
+    task: str
+    hardware_type: str
+    backend_path: str | None
+    workload: dict[str, Any]
+    workload_sha256: str
+    model_json_sha256: str
+    prepared: PreparedTask
+    interact_info: dict[str, Any]
+    seed: int
+    point_seconds: float
+    skip_batch_sizes: tuple[int, ...]
+    done_phases: tuple[str, ...]
+    timeline_dir: str | None
+    command_line: tuple[str, ...]
+    environment_kind: str
+
+
+Job = PrepareJob | MeasureJob
+
+
+class Started(msgspec.Struct, frozen=True, tag="started"):
+    """The worker has read its job."""
+
+    pid: int
+
+
+class Phase(msgspec.Struct, frozen=True, tag="phase"):
+    """A phase begins; silence for longer than `deadline_seconds` means a hang."""
+
+    name: str
+    deadline_seconds: float
+    detail: str = ""
+    batch_size: int | None = None
+
+
+class Progress(msgspec.Struct, frozen=True, tag="progress"):
+    """How far the phase is; `total` 0 means unknown."""
+
+    done: int
+    total: int
+    text: str = ""
+
+
+class TaskPrepared(msgspec.Struct, frozen=True, tag="task_prepared"):
+    """A prepare job's result."""
+
+    prepared: PreparedTask
+
+
+class TaskDescribed(msgspec.Struct, frozen=True, tag="task_described"):
+    """What is about to be measured."""
+
+    backend_version: str
+    model: ModelReport | None
+    dataset: DatasetReport
+    provenance: Provenance
+
+
+class CompileDone(msgspec.Struct, frozen=True, tag="compile_done"):
+    """The compile report."""
+
+    report: CompileReport
+    batch_sizes: tuple[int, ...]
+
+
+class AccuracyDone(msgspec.Struct, frozen=True, tag="accuracy_done"):
+    """The accuracy report."""
+
+    report: AccuracyReport
+
+
+class NumericDone(msgspec.Struct, frozen=True, tag="numeric_done"):
+    """The numeric report."""
+
+    report: NumericReport
+
+
+class PointDone(msgspec.Struct, frozen=True, tag="point_done"):
+    """A measured point."""
+
+    point: Point
+
+
+class PointSkipped(msgspec.Struct, frozen=True, tag="point_skipped"):
+    """A batch size that was left out."""
+
+    skipped: SkippedPoint
+
+
+class PointFailed(msgspec.Struct, frozen=True, tag="point_failed"):
+    """A phase or point failed and the worker goes on."""
+
+    failure: Failure
+
+
+class VendorBenchmark(msgspec.Struct, frozen=True, tag="vendor_benchmark"):
+    """The vendor's own figures."""
+
+    figures: dict[str, Any]
+
+
+class Warned(msgspec.Struct, frozen=True, tag="warned"):
+    """Something the reader of the report should know."""
+
+    text: str
+
+
+class Finished(msgspec.Struct, frozen=True, tag="finished"):
+    """The job is done; the worker exits."""
+
+    finished_at_utc: str
+
+
+class Failed(msgspec.Struct, frozen=True, tag="failed"):
+    """The job cannot go on; the worker exits."""
+
+    failure: Failure
+
+
+Event = (
+    Started
+    | Phase
+    | Progress
+    | TaskPrepared
+    | TaskDescribed
+    | CompileDone
+    | AccuracyDone
+    | NumericDone
+    | PointDone
+    | PointSkipped
+    | PointFailed
+    | VendorBenchmark
+    | Warned
+    | Finished
+    | Failed
+)
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+def write_frame(stream: BinaryIO, message: Event | Job) -> None:
+    """Write one message and flush it.
+
+    Parameters
+    ----------
+    stream : BinaryIO
+        A pipe's writing end.
+    message : Event or Job
+        At most 256 MiB encoded.
+
+    Raises
+    ------
+    BrokenPipeError
+        The other side is gone.
+    """
+    body = _encoder.encode(message)
+    stream.write(len(body).to_bytes(4, "big") + body)
+    stream.flush()
+
+
+def read_frame(stream: BinaryIO) -> bytes | None:
+    """Read one message's body.
+
+    Parameters
+    ----------
+    stream : BinaryIO
+        A pipe's reading end, buffered.
+
+    Returns
+    -------
+    bytes or None
+        None at a clean end of the stream.
+
+    Raises
+    ------
+    WorkerError
+        The stream ends inside a frame, or the length is absurd.
+    """
+    head = stream.read(4)
+    if not head:
+        return None
+    length = int.from_bytes(head, "big")
+    if len(head) < 4 or length > MAX_FRAME_BYTES:
+        raise WorkerError(f"expected a message frame, got {head!r} as its length")
+    body = stream.read(length)
+    if len(body) < length:
+        raise WorkerError(f"message cut short: {len(body)} of {length} bytes")
+    return body

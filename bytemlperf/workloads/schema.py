@@ -1,0 +1,155 @@
+"""What a workload file says, checked field by field.
+
+Input: JSON bytes. Output: a frozen `Workload`. The first nine fields keep their meaning
+from the original benchmark, so that old files load as they are.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from bytemlperf.errors import ConfigError
+
+__all__ = ["Workload", "WorkloadFile", "parse_workload", "read_workload"]
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class Workload(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What to measure.
+
+    Parameters
+    ----------
+    model : str
+        Name in the model zoo, such as ``"bert-torch-fp32"``.
+    test_perf, test_accuracy, test_numeric : bool, default True
+        Which evaluations run.
+    clients : int, default 3
+        Client coroutines that submit queries, >= 1.
+    iterations : int, default 100
+        Queries submitted by each client, >= 1.
+    batch_sizes : tuple of int
+        Samples per query, each >= 1; one point is measured for each.
+    data_percent : float, default 100
+        Share of the dataset that accuracy is scored on, (0, 100].
+    compile_only : bool, default False
+        Compile, report, and stop.
+    point_seconds : float or None, default None
+        A point ends after so many seconds even if iterations are left; None takes
+        the command line's ``--point_seconds``.
+    """
+
+    model: Annotated[str, msgspec.Meta(min_length=1)]
+    test_perf: bool = True
+    test_accuracy: bool = True
+    test_numeric: bool = True
+    clients: Positive = 3
+    iterations: Positive = 100
+    batch_sizes: Annotated[tuple[Positive, ...], msgspec.Meta(min_length=1)] = (1,)
+    data_percent: Annotated[float, msgspec.Meta(gt=0, le=100)] = 100
+    compile_only: bool = False
+    point_seconds: Annotated[float, msgspec.Meta(gt=0)] | None = None
+
+
+class WorkloadFile(msgspec.Struct, frozen=True):
+    """A workload with its name and origin.
+
+    Parameters
+    ----------
+    name : str
+        The file's stem: the task's name.
+    path : Path
+        Where it was read.
+    sha256 : str
+        Hash of the file's bytes.
+    workload : Workload
+        Its content.
+    """
+
+    name: str
+    path: Path
+    sha256: str
+    workload: Workload
+
+
+def parse_workload(body: bytes, where: str) -> Workload:
+    """Check the bytes of a workload file.
+
+    Parameters
+    ----------
+    body : bytes
+        JSON text.
+    where : str
+        Named in the error.
+
+    Returns
+    -------
+    Workload
+        The checked value.
+
+    Raises
+    ------
+    ConfigError
+        Not JSON, a key that does not exist (with the nearest one), a missing key,
+        or a value of the wrong type or range (with its path).
+    """
+    try:
+        raw = msgspec.json.decode(body)
+    except msgspec.DecodeError as error:
+        raise ConfigError(f"{where}: expected JSON: {error}") from error
+    if isinstance(raw, dict):
+        unknown = sorted(set(raw) - set(Workload.__struct_fields__))
+        if unknown:
+            near = difflib.get_close_matches(
+                unknown[0], Workload.__struct_fields__, n=1, cutoff=0.5
+            )
+            guess = f"did you mean {near[0]!r}? " if near else ""
+            raise ConfigError(
+                f"{where}: unknown field $.{unknown[0]}",
+                hint=f"{guess}fields: {', '.join(Workload.__struct_fields__)}",
+            )
+    try:
+        workload = msgspec.convert(raw, Workload)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{where}: {error}") from error
+    repeated = {n for n in workload.batch_sizes if workload.batch_sizes.count(n) > 1}
+    if repeated:
+        raise ConfigError(
+            f"{where}: $.batch_sizes names {sorted(repeated)} more than once"
+        )
+    return workload
+
+
+def read_workload(path: Path) -> WorkloadFile:
+    """Read a workload file.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.json`` file.
+
+    Returns
+    -------
+    WorkloadFile
+        The workload under the file's stem.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be read, or `parse_workload` refuses it.
+    """
+    try:
+        body = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"cannot read workload {path}: {error.strerror}") from error
+    return WorkloadFile(
+        name=path.stem,
+        path=path,
+        sha256=hashlib.sha256(body).hexdigest(),
+        workload=parse_workload(body, str(path)),
+    )
