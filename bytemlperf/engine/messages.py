@@ -1,8 +1,8 @@
 """What the launcher and a worker say to each other.
 
 Input: values. Output: length-framed msgspec (MessagePack) bytes on a pipe: four bytes
-of length, big-endian, then the body. A job goes down once; events come up until
-`Finished` or `Failed`.
+of length, big-endian, then the body. A job goes down once, and a `Recorded` for every
+event that reached the disk; events come up until `Finished` or `Failed`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ from bytemlperf.report.schema import (
 
 __all__ = [
     "AccuracyDone",
+    "BackendDescribed",
     "CompileDone",
+    "DescribeJob",
     "Event",
     "Failed",
     "Finished",
@@ -42,6 +44,7 @@ __all__ = [
     "PrepareJob",
     "PreparedTask",
     "Progress",
+    "Recorded",
     "Started",
     "TaskDescribed",
     "TaskPrepared",
@@ -81,6 +84,13 @@ class PreparedTask(msgspec.Struct, frozen=True):
     reference_sample_count: int = 0
 
 
+class DescribeJob(msgspec.Struct, frozen=True, tag="describe"):
+    """Import a backend and say what it wants; runs in the backend's environment."""
+
+    hardware_type: str
+    backend_path: str | None
+
+
 class PrepareJob(msgspec.Struct, frozen=True, tag="prepare"):
     """Build the model, the samples and the reference; runs in the CPU environment."""
 
@@ -117,7 +127,17 @@ class MeasureJob(msgspec.Struct, frozen=True, tag="measure"):
     environment_kind: str
 
 
-Job = PrepareJob | MeasureJob
+Job = DescribeJob | PrepareJob | MeasureJob
+
+
+class Recorded(msgspec.Struct, frozen=True, tag="recorded"):
+    """So many of this worker's durable events are on disk (sent down, after the job).
+
+    A worker that waits for it before it goes on keeps the launcher's file writing out
+    of its next measured window, and loses nothing even to a power cut.
+    """
+
+    event_count: int
 
 
 class Started(msgspec.Struct, frozen=True, tag="started"):
@@ -141,6 +161,26 @@ class Progress(msgspec.Struct, frozen=True, tag="progress"):
     done: int
     total: int
     text: str = ""
+
+
+class BackendDescribed(msgspec.Struct, frozen=True, tag="backend_described"):
+    """A describe job's result.
+
+    Parameters
+    ----------
+    version : str
+        What `Backend.version` says.
+    need_model, need_reload, need_quant : bool
+        The backend's attributes.
+    interact_profile : list of dict
+        What `Backend.get_interact_profile` asks; empty asks nothing.
+    """
+
+    version: str
+    need_model: bool
+    need_reload: bool
+    need_quant: bool
+    interact_profile: list[dict[str, Any]] = []
 
 
 class TaskPrepared(msgspec.Struct, frozen=True, tag="task_prepared"):
@@ -223,6 +263,7 @@ Event = (
     Started
     | Phase
     | Progress
+    | BackendDescribed
     | TaskPrepared
     | TaskDescribed
     | CompileDone
@@ -240,14 +281,14 @@ Event = (
 _encoder = msgspec.msgpack.Encoder()
 
 
-def write_frame(stream: BinaryIO, message: Event | Job) -> None:
+def write_frame(stream: BinaryIO, message: Event | Job | Recorded) -> None:
     """Write one message and flush it.
 
     Parameters
     ----------
     stream : BinaryIO
         A pipe's writing end.
-    message : Event or Job
+    message : Event, Job or Recorded
         At most 256 MiB encoded.
 
     Raises
