@@ -1,1 +1,30 @@
-"""Placeholder until its room is furnished."""
+"""Datasets: raw data in, per-input ``.npy`` files and label columns out.
+
+A *prepare* process calls `prepare_samples`; a *measure* process, which may have nothing
+but numpy and msgspec, calls `open_arrays` and `open_labels`. This room knows no metric
+and no backend.
+"""
+
+from bytemlperf.datasets.draft import Progress
+from bytemlperf.datasets.prepare import DATASETS, find_data_root, prepare_samples
+from bytemlperf.datasets.prepared import (
+    Metric,
+    ModelHints,
+    PreparedSamples,
+    load_prepared,
+    open_arrays,
+    open_labels,
+)
+
+__all__ = [
+    "DATASETS",
+    "Metric",
+    "ModelHints",
+    "PreparedSamples",
+    "Progress",
+    "find_data_root",
+    "load_prepared",
+    "open_arrays",
+    "open_labels",
+    "prepare_samples",
+]
