@@ -30,6 +30,7 @@ __all__ = [
     "TaskEntry",
     "TaskResult",
     "WarmUpReport",
+    "WorstSample",
 ]
 
 SCHEMA_VERSION = 1
@@ -248,30 +249,44 @@ class AccuracyReport(msgspec.Struct, frozen=True):
 
 
 class NumericOutput(msgspec.Struct, frozen=True):
-    """Differences of one output (or of all, name ``"*"``) from the reference."""
+    """Differences of one output (or of all, name ``"*"``) from the reference.
+
+    Over the elements that are finite on both sides; a figure is None where there are
+    none, or where it is not defined. Formulas: docs/measurement.md.
+    """
 
     name: str
     element_count: int
-    mean_diff: float
-    std_diff: float
-    max_diff: float
-    max_rel_diff: float
-    mean_rel_diff: float
+    compared_count: int
+    reference_nonfinite_count: int
+    actual_nonfinite_count: int
+    agreeing_nonfinite_count: int
+    mean_diff: float | None
+    std_diff: float | None
+    max_diff: float | None
+    max_rel_diff: float | None
+    mean_rel_diff: float | None
+    p50_diff: float | None
+    p90_diff: float | None
+    p99_diff: float | None
+    p999_diff: float | None
     cosine_similarity: float | None
     snr_db: float | None
-    p50_diff: float
-    p90_diff: float
-    p99_diff: float
-    p999_diff: float
-    reference_nan_count: int
-    reference_inf_count: int
-    actual_nan_count: int
-    actual_inf_count: int
-    worst_sample_ids: list[int] = []
+
+
+class WorstSample(msgspec.Struct, frozen=True):
+    """A sample whose outputs differ most."""
+
+    sample_id: int
+    max_diff: float
+    disagreeing_nonfinite_count: int
 
 
 class NumericReport(msgspec.Struct, frozen=True):
-    """Fidelity of the outputs to the reference."""
+    """Fidelity of the outputs to the reference.
+
+    `status` is ``"compared"``, or ``"unavailable"`` with a `reason`.
+    """
 
     status: Literal["compared", "unavailable"]
     reason: str | None = None
@@ -279,6 +294,7 @@ class NumericReport(msgspec.Struct, frozen=True):
     sample_count: int = 0
     overall: NumericOutput | None = None
     outputs: list[NumericOutput] = []
+    worst_samples: list[WorstSample] = []
 
 
 class ModelReport(msgspec.Struct, frozen=True):

@@ -1,0 +1,146 @@
+"""A worker process: read a job, do it, say how it went.
+
+Started as ``python -m bytemlperf.engine --job-fd N --event-fd M`` by the launcher; not
+meant for people.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import faulthandler
+import os
+import signal
+import sys
+import threading
+import traceback
+from typing import BinaryIO
+
+import msgspec
+
+from bytemlperf.engine.emitter import Emitter
+from bytemlperf.engine.messages import (
+    DescribeJob,
+    Failed,
+    Finished,
+    Job,
+    MeasureJob,
+    PrepareJob,
+    Recorded,
+    Started,
+    read_frame,
+)
+from bytemlperf.errors import BytemlperfError, WorkerError
+from bytemlperf.report.schema import Failure
+from bytemlperf.runtime.clock import utc_now
+
+PR_SET_PDEATHSIG = 1
+
+
+def main() -> int:
+    """Run one job.
+
+    Returns
+    -------
+    int
+        0 if the job was done, 1 if it failed and said so.
+    """
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--job-fd", type=int, required=True)
+    parser.add_argument("--event-fd", type=int, required=True)
+    arguments = parser.parse_args()
+    _die_with_parent()
+    faulthandler.enable()
+    # The launcher asks for all stacks before it kills a worker that hangs.
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
+    # Ctrl-C in a terminal reaches the whole process group: the launcher decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    with (
+        os.fdopen(arguments.job_fd, "rb") as job_stream,
+        os.fdopen(arguments.event_fd, "wb", buffering=0) as event_stream,
+    ):
+        body = read_frame(job_stream)
+        if body is None:
+            raise WorkerError("expected a job, got the end of the pipe")
+        job = msgspec.msgpack.decode(body, type=Job)
+        emitter = Emitter(event_stream)
+        emitter.emit(Started(os.getpid()))
+        threading.Thread(
+            target=_watch_launcher, args=(job_stream, emitter), daemon=True
+        ).start()
+        try:
+            _dispatch(job, emitter)
+        except BytemlperfError as error:
+            traceback.print_exc()
+            _fail(emitter, type(error).__name__, error.message, error)
+        except Exception as error:
+            traceback.print_exc()
+            _fail(emitter, type(error).__name__, f"unexpected: {error}", error)
+        else:
+            emitter.emit(Finished(utc_now().isoformat()))
+            sys.stdout.flush()
+            # A vendor's runtime may hang or crash while it is torn down; everything
+            # measured is on disk by now.
+            os._exit(0)
+    sys.stdout.flush()
+    os._exit(1)
+
+
+def _dispatch(job: DescribeJob | PrepareJob | MeasureJob, emitter: Emitter) -> None:
+    """Do the job; each kind imports only what it needs."""
+    if isinstance(job, DescribeJob):
+        from bytemlperf.engine.describe import describe_backend
+
+        describe_backend(job, emitter)
+    elif isinstance(job, PrepareJob):
+        from bytemlperf.engine.prepare import prepare_task
+
+        prepare_task(job, emitter)
+    else:
+        from bytemlperf.engine.measure import measure_task
+
+        measure_task(job, emitter)
+
+
+def _fail(emitter: Emitter, kind: str, message: str, error: BaseException) -> None:
+    """Send the end of the job with its cause."""
+    hint = getattr(error, "hint", None)
+    detail = getattr(error, "detail", None)
+    cause = error.__cause__
+    if cause is not None and not detail:
+        detail = "".join(traceback.format_exception(cause)).strip()
+    emitter.emit(
+        Failed(
+            Failure(
+                phase=emitter.phase_name,
+                kind=kind,
+                message=f"{message} ({hint})" if hint else message,
+                detail=detail,
+            )
+        )
+    )
+
+
+def _watch_launcher(stream: BinaryIO, emitter: Emitter) -> None:
+    """Take receipts; die when the launcher is gone."""
+    try:
+        while (body := read_frame(stream)) is not None:
+            receipt = msgspec.msgpack.decode(body, type=Recorded)
+            emitter.acknowledge(receipt.event_count)
+    except (WorkerError, ValueError, OSError):
+        traceback.print_exc()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel to kill this process when the launcher dies (Linux)."""
+    if sys.platform == "linux":
+        parent = os.getppid()
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

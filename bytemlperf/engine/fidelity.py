@@ -1,0 +1,206 @@
+"""How right are the answers: accuracy against labels, numerics against a reference.
+
+Input: a loaded backend and the prepared samples. Output: an `AccuracyReport` and a
+`NumericReport`. A number that means nothing is not made: seeded weights have no
+accuracy, and a run is never compared with itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bytemlperf import quality
+from bytemlperf.datasets import PreparedSamples, open_labels
+from bytemlperf.engine.emitter import Emitter
+from bytemlperf.engine.fitting import FittedPredict
+from bytemlperf.engine.messages import PreparedTask
+from bytemlperf.report.schema import (
+    AccuracyReport,
+    NumericOutput,
+    NumericReport,
+    WorstSample,
+)
+
+__all__ = ["compare_with_reference", "score_accuracy"]
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+
+def predict_samples(
+    predict: FittedPredict, arrays: Arrays, samples: PreparedSamples, count: int,
+    emitter: Emitter,
+) -> dict[str, npt.NDArray[Any]]:
+    """Predict the first `count` samples, batch by batch; no tail is dropped.
+
+    Parameters
+    ----------
+    predict : FittedPredict
+        Loaded.
+    arrays : mapping of str to ndarray
+        All samples, rows on axis 0.
+    samples : PreparedSamples
+        Their description.
+    count : int
+        1 to ``samples.count``.
+    emitter : Emitter
+        Told of the progress.
+
+    Returns
+    -------
+    dict of str to ndarray
+        Outputs of samples 0 to ``count - 1``, in order.
+    """
+    size = predict.loaded_batch_size
+    parts: list[dict[str, npt.NDArray[Any]]] = []
+    for start in range(0, count, size):
+        stop = min(start + size, count)
+        feeds = {
+            name: array[
+                start * samples.rows_per_sample[name] : stop
+                * samples.rows_per_sample[name]
+            ]
+            for name, array in arrays.items()
+        }
+        parts.append(predict.checked(feeds))
+        emitter.progress(stop, count, samples.unit)
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def score_accuracy(
+    predict: FittedPredict,
+    arrays: Arrays,
+    prepared: PreparedTask,
+    data_percent: float,
+    emitter: Emitter,
+) -> AccuracyReport:
+    """Score the backend's answers against the labels, if that means anything.
+
+    Parameters
+    ----------
+    predict : FittedPredict
+        Loaded.
+    arrays : mapping of str to ndarray
+        All samples.
+    prepared : PreparedTask
+        With the weights' origin and the dataset's metric.
+    data_percent : float
+        Share of the samples that is scored, (0, 100]; at least one is.
+    emitter : Emitter
+        Told of the progress.
+
+    Returns
+    -------
+    AccuracyReport
+        Scored, or the reason why not.
+    """
+    samples = prepared.samples
+    if prepared.model is None:
+        return AccuracyReport("unavailable", "the backend runs no model")
+    if samples.metric is None:
+        why = samples.reason or f"dataset {samples.dataset} has no labels"
+        return AccuracyReport("unavailable", why)
+    if prepared.model.weights == "seeded":
+        return AccuracyReport("not_meaningful", "seeded weights")
+    count = max(1, round(samples.count * data_percent / 100))
+    outputs = predict_samples(predict, arrays, samples, count, emitter)
+    score = quality.score(
+        samples.metric, outputs, open_labels(samples), np.arange(count)
+    )
+    return AccuracyReport(
+        status="scored",
+        metric=score.metric,
+        values={value.name: value.value for value in score.values},
+        interval_95={
+            value.name: (value.low, value.high)
+            for value in score.values
+            if value.low is not None and value.high is not None
+        },
+        sample_count=score.count,
+        data_percent=data_percent,
+        subset=samples.subset,
+    )
+
+
+def compare_with_reference(
+    predict: FittedPredict,
+    arrays: Arrays,
+    prepared: PreparedTask,
+    emitter: Emitter,
+) -> NumericReport:
+    """Compare the backend's outputs with the prepared reference.
+
+    Parameters
+    ----------
+    predict : FittedPredict
+        Loaded.
+    arrays : mapping of str to ndarray
+        All samples.
+    prepared : PreparedTask
+        With the reference's file.
+    emitter : Emitter
+        Told of the progress.
+
+    Returns
+    -------
+    NumericReport
+        Compared, or the reason why not.
+
+    Raises
+    ------
+    PredictError
+        An output is missing or has another shape than the reference's.
+    """
+    if prepared.model is None:
+        return NumericReport("unavailable", "the backend runs no model")
+    if prepared.reference_file is None:
+        return NumericReport(
+            "unavailable", "no reference: the weights are the user's own"
+        )
+    count = prepared.reference_sample_count
+    actual = predict_samples(predict, arrays, prepared.samples, count, emitter)
+    with np.load(prepared.reference_file, allow_pickle=False) as stored:
+        reference = {name: stored[name] for name in stored.files}
+    ids = np.arange(count)
+    compared = quality.compare_outputs(
+        reference, actual, reference_ids=ids, actual_ids=ids
+    )
+    return NumericReport(
+        status="compared",
+        reference=prepared.reference,
+        sample_count=compared.sample_count,
+        overall=_output(compared.overall),
+        outputs=[_output(output) for output in compared.outputs],
+        worst_samples=[
+            WorstSample(
+                worst.sample_id, worst.max_diff, worst.disagreeing_nonfinite_count
+            )
+            for worst in compared.worst_samples
+        ],
+    )
+
+
+def _output(difference: quality.OutputDifference) -> NumericOutput:
+    """Put one output's differences into the report's words."""
+    return NumericOutput(
+        name=difference.output,
+        element_count=difference.element_count,
+        compared_count=difference.compared_count,
+        reference_nonfinite_count=difference.reference_nonfinite_count,
+        actual_nonfinite_count=difference.actual_nonfinite_count,
+        agreeing_nonfinite_count=difference.agreeing_nonfinite_count,
+        mean_diff=difference.mean_diff,
+        std_diff=difference.std_diff,
+        max_diff=difference.max_diff,
+        max_rel_diff=difference.max_rel_diff,
+        mean_rel_diff=difference.mean_rel_diff,
+        p50_diff=difference.p50_diff,
+        p90_diff=difference.p90_diff,
+        p99_diff=difference.p99_diff,
+        p999_diff=difference.p999_diff,
+        cosine_similarity=difference.cosine_similarity,
+        snr_db=difference.snr_db,
+    )

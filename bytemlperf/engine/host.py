@@ -1,0 +1,159 @@
+"""Facts of the machine and of the software, for provenance.
+
+Input: nothing but the running process. Output: `Host` and package versions. What
+cannot be read on a machine is None, never a guess.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import math
+import os
+import platform
+from pathlib import Path
+
+import psutil
+
+from bytemlperf.report.schema import Host
+
+__all__ = ["describe_host", "package_versions", "source_commit", "usable_cores"]
+
+PACKAGES = (
+    "anyio",
+    "hdrhistogram",
+    "keras",
+    "msgspec",
+    "numpy",
+    "onnx",
+    "onnxruntime",
+    "openvino",
+    "tensorflow",
+    "tensorflow-cpu",
+    "torch",
+    "transformers",
+    "uvloop",
+)
+
+
+def describe_host() -> Host:
+    """Describe the machine as this process sees it.
+
+    Returns
+    -------
+    Host
+        Model, cores (logical, and usable under affinity and cgroup quota), memory,
+        kernel and load.
+    """
+    affinity = sorted(os.sched_getaffinity(0))
+    governor = _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+    return Host(
+        cpu_model=_cpu_model(),
+        architecture=platform.machine(),
+        logical_cores=psutil.cpu_count(logical=True) or len(affinity),
+        usable_cores=usable_cores(),
+        affinity=affinity,
+        memory_bytes=psutil.virtual_memory().total,
+        kernel=platform.release(),
+        os=_os_name(),
+        governor=governor,
+        load_average_1min=os.getloadavg()[0],
+        in_container=Path("/.dockerenv").exists() or Path("/run/.containerenv").exists(),
+        hypervisor=_read("/sys/hypervisor/type")
+        or ("yes" if "hypervisor" in _cpu_flags() else None),
+    )
+
+
+def usable_cores() -> float:
+    """Return how many cores this process may use.
+
+    Returns
+    -------
+    float
+        The smaller of the affinity mask's size and the cgroup's CPU quota.
+    """
+    allowed = float(len(os.sched_getaffinity(0)))
+    limit = _read("/sys/fs/cgroup/cpu.max")
+    if limit:
+        quota, _, period = limit.partition(" ")
+        if quota != "max" and period:
+            allowed = min(allowed, int(quota) / int(period))
+    return allowed
+
+
+def whole_cores() -> int:
+    """Return `usable_cores` rounded down, at least 1."""
+    return max(1, math.floor(usable_cores()))
+
+
+def package_versions() -> dict[str, str]:
+    """Return the versions of the packages that move numbers.
+
+    Returns
+    -------
+    dict of str to str
+        Only those installed in this environment.
+    """
+    found: dict[str, str] = {}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def source_commit(folder: Path) -> str | None:
+    """Return the commit of the checkout that `folder` lies in.
+
+    Parameters
+    ----------
+    folder : Path
+        The package's folder.
+
+    Returns
+    -------
+    str or None
+        40 hex digits; None if the package was installed from elsewhere.
+    """
+    head = _read(str(folder.parent / ".git" / "HEAD"))
+    if head is None:
+        return None
+    if not head.startswith("ref: "):
+        return head
+    reference = head.removeprefix("ref: ")
+    return _read(str(folder.parent / ".git" / reference))
+
+
+def _read(path: str) -> str | None:
+    """Return a small file's text, stripped; None where the file is not there."""
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace").strip() or None
+    except OSError:
+        return None
+
+
+def _cpu_field(name: str) -> str:
+    """Return the first value of a field of /proc/cpuinfo, or an empty string."""
+    for line in (_read("/proc/cpuinfo") or "").splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() == name:
+            return value.strip()
+    return ""
+
+
+def _cpu_model() -> str:
+    """Return the processor's marketing name."""
+    return _cpu_field("model name") or platform.processor() or platform.machine()
+
+
+def _cpu_flags() -> set[str]:
+    """Return the processor's feature flags."""
+    return set(_cpu_field("flags").split())
+
+
+def _os_name() -> str:
+    """Return the distribution's name and version."""
+    try:
+        return platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
+    except OSError:
+        return platform.system()

@@ -1,0 +1,195 @@
+"""Build the model, the samples and the reference outputs of a task.
+
+Input: a `PrepareJob`. Output: `TaskPrepared`, with everything in the cache. It runs in
+the CPU backend's environment, in a process of its own, so that neither the frameworks
+that build a model nor their memory are in the process that is measured.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from bytemlperf.datasets import (
+    ModelHints,
+    PreparedSamples,
+    open_arrays,
+    prepare_samples,
+)
+from bytemlperf.engine.emitter import Emitter
+from bytemlperf.engine.messages import PreparedTask, PrepareJob, TaskPrepared
+from bytemlperf.errors import ConfigError
+from bytemlperf.model_zoo import (
+    ModelInfo,
+    PreparedModel,
+    backend_model_info,
+    load_model_info,
+    prepare_model,
+    reference_outputs,
+)
+
+__all__ = ["prepare_task"]
+
+# A build or a download reports progress; silence for so long is a hang.
+PREPARE_DEADLINE_SECONDS = 1800.0
+# Samples that performance runs draw from: enough to defeat caches, bounded in memory.
+MAX_SAMPLE_BYTES = 256 * 1024 * 1024
+MIN_SAMPLES = 64
+MAX_SAMPLES = 4096
+
+
+def prepare_task(job: PrepareJob, emitter: Emitter) -> None:
+    """Prepare a task.
+
+    Parameters
+    ----------
+    job : PrepareJob
+        What to prepare.
+    emitter : Emitter
+        Gets `TaskPrepared`.
+
+    Raises
+    ------
+    ConfigError
+        The model is unknown or its description malformed.
+    PrepareError
+        The model or the samples cannot be had.
+    """
+    cache = Path(job.cache_dir)
+    info = load_model_info(job.model)
+    prepared_model = _model(job, info, cache, emitter) if job.need_model else None
+    trained = prepared_model is not None and prepared_model.weights == "trained"
+
+    emitter.phase("prepare samples", PREPARE_DEADLINE_SECONDS, info.dataset_name or "")
+    samples = prepare_samples(
+        info.dataset_name,
+        specs=info.tensors,
+        model=_hints(info),
+        cache_dir=cache / "samples",
+        data_root=Path(job.data_root) if job.data_root else None,
+        max_samples=None if trained else job.max_samples or sample_budget(info),
+        seed=job.seed,
+        progress=lambda stage, done, total: emitter.progress(done, total, stage),
+    )
+    reference = (
+        _reference(job, info, prepared_model, samples, cache, emitter)
+        if job.need_reference and prepared_model is not None
+        else None
+    )
+    emitter.emit(
+        TaskPrepared(
+            PreparedTask(
+                model=prepared_model,
+                model_info=backend_model_info(info, prepared_model),
+                samples=samples,
+                reference_file=str(reference[0]) if reference else None,
+                reference=info_reference(info) if reference else None,
+                reference_sample_count=reference[1] if reference else 0,
+            )
+        )
+    )
+
+
+def sample_budget(info: ModelInfo) -> int:
+    """Return how many samples a performance run draws from.
+
+    Parameters
+    ----------
+    info : ModelInfo
+        With typed inputs.
+
+    Returns
+    -------
+    int
+        As many as fit 256 MiB, between 64 and 4096.
+    """
+    sample_bytes = sum(
+        np.dtype(spec.dtype).itemsize
+        * int(np.prod([dim for dim in spec.shape if isinstance(dim, int)]))
+        for spec in info.tensors
+    )
+    return max(MIN_SAMPLES, min(MAX_SAMPLES, MAX_SAMPLE_BYTES // max(1, sample_bytes)))
+
+
+def info_reference(info: ModelInfo) -> str:
+    """Say in words what the outputs are compared with."""
+    return f"float64 PyTorch, eager, the same weights ({info.model})"
+
+
+def _model(
+    job: PrepareJob, info: ModelInfo, cache: Path, emitter: Emitter
+) -> PreparedModel:
+    """Build or find the model."""
+    emitter.phase("prepare model", PREPARE_DEADLINE_SECONDS, info.model)
+    return prepare_model(
+        info,
+        cache / "models",
+        model_path=Path(job.model_path) if job.model_path else None,
+        weights=job.weights,
+        progress=lambda stage, done, total: emitter.progress(done, total, stage),
+    )
+
+
+def _hints(info: ModelInfo) -> ModelHints:
+    """Tell the loader what the model json says."""
+    raw: dict[str, Any] = {"model": info.model, "framework": info.framework}
+    if info.layout:
+        raw["layout"] = info.layout
+    raw.update(info.preprocess or {})
+    try:
+        return msgspec.convert(raw, ModelHints)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"model {info.model}: $.preprocess: {error}") from error
+
+
+def _reference(
+    job: PrepareJob,
+    info: ModelInfo,
+    model: PreparedModel,
+    samples: PreparedSamples,
+    cache: Path,
+    emitter: Emitter,
+) -> tuple[Path, int] | None:
+    """Run the reference on the first samples, or find its outputs in the cache."""
+    if model.weights == "user":
+        # Only the zoo's own weights have an eager twin to compare with.
+        return None
+    count = min(job.reference_samples, samples.count)
+    key = hashlib.sha256(
+        msgspec.json.encode([model.sha256, samples.key, count])
+    ).hexdigest()[:32]
+    path = cache / "reference" / f"{key}.npz"
+    if path.exists():
+        return path, count
+    emitter.phase("prepare reference", PREPARE_DEADLINE_SECONDS, "float64")
+    arrays = open_arrays(samples)
+    parts: list[Mapping[str, npt.NDArray[Any]]] = []
+    for index in range(count):
+        emitter.progress(index, count, "reference samples")
+        feeds = {
+            name: array[
+                index * samples.rows_per_sample[name] : (index + 1)
+                * samples.rows_per_sample[name]
+            ]
+            for name, array in arrays.items()
+        }
+        parts.append(reference_outputs(info, model, feeds))
+    emitter.progress(count, count, "reference samples")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{key}.{os.getpid()}.tmp.npz")
+    try:
+        np.savez(
+            partial,
+            **{name: np.concatenate([part[name] for part in parts]) for name in parts[0]},
+        )
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path, count
