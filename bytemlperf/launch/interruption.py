@@ -1,0 +1,108 @@
+"""A wish to stop, told by signal, that never tears what is being written.
+
+Input: SIGINT, SIGTERM and SIGHUP. Output: `KeyboardInterrupt` where nothing is at
+stake; inside `Interruption.held` a readable descriptor instead, so that an event that
+has been read is also journalled.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import Any
+
+__all__ = ["Interruption"]
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interruption:
+    """Listen for the signals that ask a command to stop, while the context is open.
+
+    Outside the main thread nothing is installed (Python allows it nowhere else) and
+    the owner of the process interrupts as it likes.
+
+    Notes
+    -----
+    Thread-safety: open and close it in one thread. Signals that the parent process
+    had ignored (nohup) stay ignored.
+    """
+
+    def __init__(self) -> None:
+        self._read_fd, self._write_fd = -1, -1
+        self._before: dict[signal.Signals, Any] = {}
+        self._holds = 0
+        self.signal_name: str | None = None
+        self.count = 0
+
+    def __repr__(self) -> str:
+        """Show what came."""
+        return f"<Interruption [{self.count} received | {self.signal_name}]>"
+
+    @property
+    def is_requested(self) -> bool:
+        """Whether somebody asked to stop."""
+        return self.count > 0
+
+    def __enter__(self) -> Interruption:
+        self._read_fd, self._write_fd = os.pipe()
+        os.set_blocking(self._read_fd, False)
+        os.set_blocking(self._write_fd, False)
+        if threading.current_thread() is threading.main_thread():
+            for number in SIGNALS:
+                before = signal.getsignal(number)
+                if before is not signal.SIG_IGN:
+                    self._before[number] = before
+                    signal.signal(number, self._receive)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, before in self._before.items():
+            # None: the handler was not installed from Python and cannot be put back.
+            signal.signal(number, signal.SIG_DFL if before is None else before)
+        self._before.clear()
+        os.close(self._read_fd)
+        os.close(self._write_fd)
+
+    def fileno(self) -> int:
+        """Return a descriptor that is readable after a signal came while held."""
+        return self._read_fd
+
+    def acknowledge(self) -> None:
+        """Make the descriptor wait for the next signal."""
+        try:
+            while os.read(self._read_fd, 64):
+                pass
+        except BlockingIOError:
+            # The pipe is empty, which is what was wanted.
+            return
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Turn signals into `fileno` being readable while the context is open."""
+        self._holds += 1
+        try:
+            yield
+        finally:
+            self._holds -= 1
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        self.signal_name = signal.Signals(number).name
+        self.count += 1
+        if self._holds:
+            try:
+                os.write(self._write_fd, b"!")
+            except BlockingIOError:
+                # Full of unread signals: the reader will see those.
+                return
+        else:
+            raise KeyboardInterrupt(self.signal_name)
