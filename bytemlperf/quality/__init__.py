@@ -4,16 +4,24 @@ Input: outputs by name, labels by column, sample ids. Output: frozen values with
 an interval. This room knows no dataset, no backend and no file.
 """
 
+from bytemlperf.quality.accuracy_score import AccuracyScore, Figure
+from bytemlperf.quality.intervals import Interval
 from bytemlperf.quality.numeric_comparison import compare_outputs
 from bytemlperf.quality.numeric_result import (
     NumericComparison,
     OutputDifference,
     WorstSample,
 )
+from bytemlperf.quality.scoring import METRICS, score
 
 __all__ = [
+    "METRICS",
+    "AccuracyScore",
+    "Figure",
+    "Interval",
     "NumericComparison",
     "OutputDifference",
     "WorstSample",
     "compare_outputs",
+    "score",
 ]

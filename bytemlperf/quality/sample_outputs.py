@@ -16,7 +16,14 @@ import numpy.typing as npt
 
 from bytemlperf.errors import InternalError, PredictError
 
-__all__ = ["Arrays", "SampleIds", "check_ids", "rows_by_sample", "take_output"]
+__all__ = [
+    "Arrays",
+    "SampleIds",
+    "check_ids",
+    "choose_output",
+    "rows_by_sample",
+    "take_output",
+]
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -121,6 +128,41 @@ def take_output(outputs: Arrays, name: str, what: str) -> npt.NDArray[Any]:
             f"its dtype is {output.dtype}"
         )
     return output
+
+
+def choose_output(
+    outputs: Arrays, role: str, roles: Mapping[str, str]
+) -> tuple[str, npt.NDArray[Any]]:
+    """Find the output that plays a role: the one named for it, else the only one.
+
+    Parameters
+    ----------
+    outputs : mapping of str to numpy.ndarray
+        A run's outputs.
+    role : str
+        What a metric looks for, such as ``"scores"``.
+    roles : mapping of str to str
+        Role to output name, as far as they are stated.
+
+    Returns
+    -------
+    tuple of (str, numpy.ndarray)
+        The output's name and its array.
+
+    Raises
+    ------
+    PredictError
+        If the named output is missing, or none is named and there are several.
+    """
+    if role in roles:
+        return roles[role], take_output(outputs, roles[role], "backend")
+    if len(outputs) != 1:
+        raise PredictError(
+            f"which of the outputs {sorted(outputs)} holds the {role}?",
+            hint=f"name it under `output_roles`: {{{role!r}: ...}} in the model json",
+        )
+    name = next(iter(outputs))
+    return name, take_output(outputs, name, "backend")
 
 
 def rows_by_sample(
