@@ -10,12 +10,22 @@ from bytemlperf.backends.compile_result import (
     Segment,
     parse_compile_result,
 )
+from bytemlperf.backends.loading import create_backend, load_backend_class
+from bytemlperf.backends.model_info import TensorInfo, tensor_infos
+from bytemlperf.backends.registry import BackendInfo, find_backend, list_backends
 
 __all__ = [
     "Backend",
+    "BackendInfo",
     "CompileResult",
     "CompiledModel",
     "Feeds",
     "Segment",
+    "TensorInfo",
+    "create_backend",
+    "find_backend",
+    "list_backends",
+    "load_backend_class",
     "parse_compile_result",
+    "tensor_infos",
 ]

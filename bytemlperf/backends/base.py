@@ -57,15 +57,18 @@ class Backend:
 
     Notes
     -----
+    The attributes also exist on the class, so that a subclass whose ``__init__`` does
+    not call ``super().__init__()`` is complete.
+
     Thread-safety: all methods but `predict` are called from one thread. `predict` is
-    called from ``instance_count`` threads at once (1 unless compile's result says more).
+    called from ``instance_count`` threads at once (1 unless compile's result says
+    more).
     """
 
-    def __init__(self) -> None:
-        self.hardware_type = "UnKnown"
-        self.need_reload = False
-        self.need_quant = False
-        self.need_model = True
+    hardware_type: str = "UnKnown"
+    need_reload: bool = False
+    need_quant: bool = False
+    need_model: bool = True
 
     def version(self) -> str:
         """Return the version of the backend, with the runtime it stands on.
@@ -201,4 +204,3 @@ class Backend:
             Free keys with JSON values; None means that there are none.
         """
         return None
-

@@ -1,0 +1,1 @@
+"""The backend for this machine's own processor, under three frameworks."""

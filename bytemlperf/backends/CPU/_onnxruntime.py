@@ -1,0 +1,193 @@
+"""ONNX models on the processor, through ONNX Runtime.
+
+Input: an ``.onnx`` file. Output: arrays by name. ONNX Runtime reads C-contiguous
+feeds in place and answers in memory of its own.
+"""
+
+from __future__ import annotations
+
+import queue
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime
+
+from bytemlperf.backends import Feeds
+from bytemlperf.backends.CPU._binding import bind, feed
+from bytemlperf.backends.CPU._runtime import (
+    ModelFacts,
+    RuntimeRequest,
+    fixed_batch,
+    precision_name,
+)
+from bytemlperf.backends.CPU._threads import ThreadPlan
+from bytemlperf.errors import CompileError
+
+__all__ = ["OnnxruntimeRuntime"]
+
+PROVIDERS = ["CPUExecutionProvider"]
+QUANTIZED = ("QLinear", "MatMulInteger", "ConvInteger", "DynamicQuantize", "QGemm")
+
+
+class OnnxruntimeRuntime:
+    """An ONNX model, ready to answer.
+
+    Parameters
+    ----------
+    request : RuntimeRequest
+        The file, its declared tensors and the threads.
+
+    Raises
+    ------
+    CompileError
+        The file is not ONNX, or its tensors are not those declared.
+
+    Notes
+    -----
+    Thread-safety: `predict` may be called from ``instance_count`` threads at once.
+    Each instance is a session of its own, with its own threads and its own copy of
+    the weights: calls on one session would share its threads.
+    """
+
+    def __init__(self, request: RuntimeRequest) -> None:
+        first = _session(request.model_path, request.threads)
+        self._sessions: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._sessions.put(first)
+        for _ in range(request.threads.instance_count - 1):
+            self._sessions.put(_session(request.model_path, request.threads))
+        graph_inputs, graph_outputs = first.get_inputs(), first.get_outputs()
+        self._inputs = bind(
+            [info.name for info in request.inputs],
+            [tensor.name for tensor in graph_inputs],
+            "input of the ONNX graph",
+            may_lack=True,
+        )
+        self._outputs = _bind_outputs(
+            request, [tensor.name for tensor in graph_outputs]
+        )
+        source = _source_facts(request.model_path)
+        self.facts = ModelFacts(
+            framework_version=f"onnxruntime {onnxruntime.__version__}",
+            precision=source.precision,
+            op_count=source.op_count,
+            run_op_count=source.op_count,
+            input_dtypes=tuple(_numpy_name(tensor.type) for tensor in graph_inputs),
+            inputs={self._inputs[t.name]: _shape(t) for t in graph_inputs},
+            outputs={
+                self._outputs[t.name]: _shape(t)
+                for t in graph_outputs
+                if t.name in self._outputs
+            },
+            fixed_batch_size=fixed_batch(
+                {self._inputs[t.name]: _rows(t) for t in graph_inputs}, request.inputs
+            ),
+            optimizations={
+                "graph_optimization_level": "ORT_ENABLE_ALL",
+                "execution_mode": "ORT_SEQUENTIAL",
+                "zero_copy_inputs": True,
+            },
+        )
+
+    def predict(self, data: Feeds) -> dict[str, npt.NDArray[Any]]:
+        """Run one batch.
+
+        Parameters
+        ----------
+        data : mapping of str to ndarray
+            By declared name, in any order; one that the exporter pruned is ignored.
+
+        Returns
+        -------
+        dict of str to ndarray
+            By declared name.
+
+        Raises
+        ------
+        PredictError
+            An input is missing.
+        """
+        feeds = {actual: feed(data, name) for actual, name in self._inputs.items()}
+        session = self._sessions.get()
+        try:
+            arrays = session.run(list(self._outputs), feeds)
+        finally:
+            self._sessions.put(session)
+        return dict(zip(self._outputs.values(), arrays, strict=True))
+
+
+class _SourceFacts:
+    """What the file itself says, before ONNX Runtime rewrites the graph."""
+
+    def __init__(self, precision: str, op_count: int) -> None:
+        self.precision = precision
+        self.op_count = op_count
+
+
+def _session(path: str, threads: ThreadPlan) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads.intra_op_threads
+    options.inter_op_num_threads = threads.inter_op_threads
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=PROVIDERS)
+    except Exception as error:  # ONNX Runtime's exceptions share no other base
+        raise CompileError(
+            f"model_info.model_path: ONNX Runtime cannot load {path}",
+            detail=f"{type(error).__name__}: {error}",
+        ) from error
+
+
+def _bind_outputs(request: RuntimeRequest, actual: list[str]) -> dict[str, str]:
+    """Pair the outputs; the graph may have more than the description asks for."""
+    declared = [info.name for info in request.outputs]
+    wanted = [name for name in actual if name in declared]
+    return bind(declared, wanted or actual, "output of the ONNX graph")
+
+
+def _source_facts(path: str) -> _SourceFacts:
+    model = onnx.load(path, load_external_data=False)
+    operators = _operators(model.graph)
+    for function in model.functions:
+        operators += [node.op_type for node in function.node]
+    if any(kind.startswith(QUANTIZED) for kind in operators):
+        return _SourceFacts("int8_mix", len(operators))
+    sizes: Counter[str] = Counter()
+    for tensor in model.graph.initializer:
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
+        sizes[str(dtype)] += dtype.itemsize * int(np.prod(tensor.dims))
+    precision = precision_name(sizes)
+    # There are next to no fp16 kernels for this processor: ONNX Runtime casts the
+    # operands to fp32 and the result back.
+    suffix = "_mix" if precision in {"fp16", "bf16"} else ""
+    return _SourceFacts(f"{precision}{suffix}", len(operators))
+
+
+def _operators(graph: Any) -> list[str]:
+    """Return the operators of a graph and of the branches and loops inside it."""
+    kinds = []
+    for node in graph.node:
+        if node.op_type != "Constant":
+            kinds.append(node.op_type)
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                kinds += _operators(attribute.g)
+    return kinds
+
+
+def _rows(tensor: Any) -> int | None:
+    first = tensor.shape[0] if tensor.shape else None
+    return first if isinstance(first, int) else None
+
+
+def _shape(tensor: Any) -> list[int]:
+    return [size if isinstance(size, int) else -1 for size in tensor.shape]
+
+
+def _numpy_name(onnx_type: str) -> str:
+    """Return numpy's name for a type such as ``tensor(float)``."""
+    name = onnx_type.removeprefix("tensor(").removesuffix(")")
+    return {"float": "float32", "double": "float64"}.get(name, name)

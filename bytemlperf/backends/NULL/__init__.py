@@ -1,0 +1,1 @@
+"""The backend that answers at once: what a run costs without a model."""
