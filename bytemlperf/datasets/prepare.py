@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from bytemlperf.datasets import imagenet, synthetic
+from bytemlperf.datasets import imagenet, squad, synthetic
 from bytemlperf.datasets.draft import Draft, Progress, Request, Unavailable
 from bytemlperf.datasets.prepared import (
     MANIFEST_NAME,
@@ -36,6 +36,7 @@ SYNTHETIC_DATASET = "fake_dataset"
 DATASETS: dict[str, Callable[[Request], Draft | Unavailable]] = {
     SYNTHETIC_DATASET: synthetic.draft,
     "open_imagenet": imagenet.draft,
+    "open_squad": squad.draft,
 }
 
 

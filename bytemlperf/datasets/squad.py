@@ -1,0 +1,293 @@
+"""SQuAD v1.1: each sample is a feature, each label leads back to a question.
+
+Input: a model with token ids, and perhaps an attention mask and segment ids. Output:
+those, and the label columns
+
+``feature_question`` (int32, (features,)): the question's index;
+``token_start``, ``token_end`` (int32, (features, tokens)): characters of each token in
+its context, -1 for tokens that are not of the context;
+``is_max_context`` (bool, (features, tokens));
+``question_context`` (int32, (questions,)): the context's index;
+``question_answers`` (int64, (questions + 1,)): where its answers begin;
+``question_id``, ``context``, ``answer``: texts.
+"""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bytemlperf.datasets.draft import (
+    Draft,
+    Progress,
+    Request,
+    Unavailable,
+    Written,
+    evenly,
+    file_sha256,
+)
+from bytemlperf.datasets.sample_cache import SampleWriter
+from bytemlperf.datasets.squad_features import Feature, Tokens, WordPiece
+from bytemlperf.datasets.squad_text import SquadText, read_squad
+from bytemlperf.errors import PrepareError
+from bytemlperf.tensor_spec import TensorSpec
+
+__all__ = ["draft"]
+
+VOCABULARY = "bert-base-uncased"
+VOCABULARY_SIZE = 30522
+
+# Data file, what it is, licence. The first that exists is taken.
+_FILES = (
+    (
+        "open_squad/dev-v1.1.json",
+        "SQuAD v1.1 development set",
+        "CC BY-SA 4.0 (SQuAD v1.1)",
+    ),
+    (
+        "squad_xquad/xquad.en.json",
+        "XQuAD English, an official subset of the SQuAD v1.1 development set",
+        "CC BY-SA 4.0 (XQuAD, SQuAD v1.1)",
+    ),
+)
+_VOCABULARIES = ("open_squad/vocab.txt", "minilm_qa/vocab.txt")
+_TEXT_SEMANTICS = ("token_ids", "attention_mask", "segment_ids")
+
+
+def draft(request: Request) -> Draft | Unavailable:
+    """Draft SQuAD features.
+
+    Parameters
+    ----------
+    request : Request
+        With one token-id input, and at most one mask and one segment input.
+
+    Returns
+    -------
+    Draft or Unavailable
+        Unavailable if the questions or the model's vocabulary are not to be had.
+
+    Raises
+    ------
+    PrepareError
+        If the data is there but damaged, or the inputs are others.
+    """
+    specs = _text_specs(request)
+    ids_spec = specs["token_ids"]
+    wanted = _wanted_vocabulary(request, ids_spec)
+    if isinstance(wanted, Unavailable):
+        return wanted
+    found = _find(request.data_root)
+    if isinstance(found, Unavailable):
+        return found
+    path, statement, licence, vocabulary_path = found
+    tokenizer = WordPiece(vocabulary_path)
+    if ids_spec.high is not None and tokenizer.size > ids_spec.high:
+        raise PrepareError(
+            f"{request.hints.model}: input {ids_spec.name!r} takes ids below "
+            f"{ids_spec.high:g}, {vocabulary_path} has {tokenizer.size} tokens"
+        )
+    hints = request.hints
+    tokens = request.shape(ids_spec)[-1]
+
+    def write(out: SampleWriter, progress: Progress) -> Written:
+        progress("tokenizing questions", 0, 1)
+        text = read_squad(path, article_stride=hints.article_stride)
+        contexts = tokenizer.tokenize(text.contexts)
+        every = tokenizer.features(
+            text,
+            contexts,
+            max_seq_length=tokens,
+            doc_stride=hints.doc_stride,
+            max_query_length=hints.max_query_length,
+        )
+        features = _choose(every, len(text.questions), request.max_samples)
+        _write_inputs(out, request, specs, features, text, contexts, tokenizer)
+        _write_labels(out, features, text, contexts, tokens)
+        progress("tokenizing questions", 1, 1)
+        return Written(
+            count=len(features), subset=_subset(features, text, statement, request)
+        )
+
+    return Draft(
+        unit="features",
+        transform=(
+            f"WordPiece ({VOCABULARY}, lower case), {tokens} tokens, stride "
+            f"{hints.doc_stride}, question at most {hints.max_query_length}"
+        ),
+        licence=licence,
+        write=write,
+        metric="squad_v1",
+        source_sha256={
+            path.name: file_sha256(path),
+            vocabulary_path.name: file_sha256(vocabulary_path),
+        },
+        parameters={
+            "doc_stride": hints.doc_stride,
+            "max_query_length": hints.max_query_length,
+            "article_stride": hints.article_stride,
+            "tokenizers": tokenizer.version,
+        },
+    )
+
+
+def _text_specs(request: Request) -> dict[str, TensorSpec]:
+    specs: dict[str, TensorSpec] = {}
+    for spec in request.specs:
+        shape = request.shape(spec)
+        if spec.semantics not in _TEXT_SEMANTICS or spec.semantics in specs:
+            raise PrepareError(
+                f"{request.hints.model}: open_squad fills one input each of "
+                f"{', '.join(_TEXT_SEMANTICS)}; {spec.name!r} is another "
+                f"{spec.semantics}"
+            )
+        if len(shape) != 2 or shape[0] != 1:
+            raise PrepareError(
+                f"{request.hints.model}: input {spec.name!r} should have shape "
+                f"(1, tokens), it has {shape}"
+            )
+        specs[spec.semantics] = spec
+    if "token_ids" not in specs or len({request.shape(s) for s in request.specs}) != 1:
+        raise PrepareError(
+            f"{request.hints.model}: open_squad needs token ids, and a mask and "
+            f"segments of the same length; the inputs are "
+            f"{[(s.name, s.semantics, request.shape(s)) for s in request.specs]}"
+        )
+    return specs
+
+
+def _wanted_vocabulary(request: Request, spec: TensorSpec) -> Unavailable | None:
+    named = request.hints.vocabulary
+    if named is None and spec.high == VOCABULARY_SIZE:
+        return None
+    if named == VOCABULARY:
+        return None
+    size = "an unknown number of" if spec.high is None else f"{spec.high:g}"
+    return Unavailable(
+        f"the model's vocabulary ({named or 'unnamed'}, {size} tokens) cannot be read; "
+        f"WordPiece ids of {VOCABULARY} would be other words to it"
+    )
+
+
+def _find(data_root: Path | None) -> tuple[Path, str, str, Path] | Unavailable:
+    if data_root is None:
+        return Unavailable("there is no data folder")
+    vocabularies = [data_root / name for name in _VOCABULARIES]
+    vocabulary = next((path for path in vocabularies if path.is_file()), None)
+    for name, statement, licence in _FILES:
+        path = data_root / name
+        if path.is_file():
+            if vocabulary is None:
+                return Unavailable(
+                    f"none of {', '.join(_VOCABULARIES)} under {data_root}"
+                )
+            return path, statement, licence, vocabulary
+    names = ", ".join(name for name, _, _ in _FILES)
+    return Unavailable(f"none of {names} under the data folder {data_root}")
+
+
+def _choose(
+    features: list[Feature], question_count: int, max_samples: int | None
+) -> list[Feature]:
+    """Choose whole questions, evenly, with no more than `max_samples` features.
+
+    A question of which one window were missing could not be answered.
+    """
+    if max_samples is None or max_samples >= len(features):
+        return features
+    windows = np.bincount([f.question for f in features], minlength=question_count)
+    # Fewer questions never have more features than were asked for in the end: the
+    # count is lowered until the evenly chosen ones fit.
+    for count in range(min(max_samples, question_count), 0, -1):
+        chosen = set(evenly(question_count, count))
+        if sum(int(windows[question]) for question in chosen) <= max_samples:
+            return [feature for feature in features if feature.question in chosen]
+    # Not even the first question fits: take the first that does, or else the first of
+    # all, whole, for half would be no question.
+    fitting = np.flatnonzero(windows <= max_samples)
+    only = int(fitting[0]) if fitting.size else 0
+    return [feature for feature in features if feature.question == only]
+
+
+def _subset(
+    features: list[Feature], text: SquadText, statement: str, request: Request
+) -> str:
+    asked = len({feature.question for feature in features})
+    stride = request.hints.article_stride
+    articles = f" (articles 0, {stride}, ... of {text.article_count})" * (stride > 1)
+    taken = "all" if asked == len(text.questions) else f"{asked} evenly of"
+    return (
+        f"{taken} {len(text.questions)} questions{articles} of {statement}, "
+        f"{len(features)} features"
+    )
+
+
+def _write_inputs(
+    out: SampleWriter,
+    request: Request,
+    specs: dict[str, TensorSpec],
+    features: list[Feature],
+    text: SquadText,
+    contexts: list[Tokens],
+    tokenizer: WordPiece,
+) -> None:
+    arrays: dict[str, npt.NDArray[Any]] = {
+        semantics: out.add_input(
+            spec.name,
+            count=len(features),
+            dtype=spec.dtype,
+            sample_shape=request.shape(spec),
+        )[:, 0]
+        for semantics, spec in specs.items()
+    }
+    arrays["token_ids"][...] = tokenizer.pad
+    for row, feature in enumerate(features):
+        context = contexts[text.questions[feature.question].context]
+        window = context.ids[feature.start : feature.stop]
+        before = [tokenizer.cls, *feature.question_ids, tokenizer.sep]
+        ids = [*before, *window, tokenizer.sep]
+        arrays["token_ids"][row, : len(ids)] = ids
+        if "attention_mask" in arrays:
+            arrays["attention_mask"][row, : len(ids)] = 1
+        if "segment_ids" in arrays:
+            arrays["segment_ids"][row, len(before) : len(ids)] = 1
+
+
+def _write_labels(
+    out: SampleWriter,
+    features: list[Feature],
+    text: SquadText,
+    contexts: list[Tokens],
+    tokens: int,
+) -> None:
+    starts = np.full((len(features), tokens), -1, np.int32)
+    ends = np.full((len(features), tokens), -1, np.int32)
+    marks = np.zeros((len(features), tokens), np.bool_)
+    for row, feature in enumerate(features):
+        context = contexts[text.questions[feature.question].context]
+        first = len(feature.question_ids) + 2
+        part = slice(first, first + feature.stop - feature.start)
+        offsets = np.array(context.offsets[feature.start : feature.stop], np.int32)
+        offsets = offsets.reshape(-1, 2)
+        starts[row, part], ends[row, part] = offsets[:, 0], offsets[:, 1]
+        marks[row, part] = feature.is_max_context
+    out.add_label("token_start", starts)
+    out.add_label("token_end", ends)
+    out.add_label("is_max_context", marks)
+    questions = text.questions
+    asked = [feature.question for feature in features]
+    out.add_label("feature_question", np.array(asked, np.int32))
+    context_of = [question.context for question in questions]
+    out.add_label("question_context", np.array(context_of, np.int32))
+    answer_counts = (len(question.answers) for question in questions)
+    bounds = list(accumulate(answer_counts, initial=0))
+    out.add_label("question_answers", np.array(bounds, np.int64))
+    out.add_text_label("question_id", [question.identity for question in questions])
+    out.add_text_label("context", text.contexts)
+    out.add_text_label(
+        "answer", [answer for question in questions for answer in question.answers]
+    )
