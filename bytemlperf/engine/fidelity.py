@@ -108,20 +108,27 @@ def score_accuracy(
     count = max(1, round(samples.count * data_percent / 100))
     outputs = predict_samples(predict, arrays, samples, count, emitter)
     score = quality.score(
-        samples.metric, outputs, open_labels(samples), np.arange(count)
+        samples.metric,
+        outputs,
+        open_labels(samples),
+        np.arange(count),
+        subset=samples.subset,
     )
     return AccuracyReport(
         status="scored",
         metric=score.metric,
-        values={value.name: value.value for value in score.values},
+        values={figure.name: figure.value for figure in score.figures},
         interval_95={
-            value.name: (value.low, value.high)
-            for value in score.values
-            if value.low is not None and value.high is not None
+            figure.name: (figure.interval.low, figure.interval.high)
+            for figure in score.figures
         },
-        sample_count=score.count,
+        n=score.n,
+        unit=score.unit,
+        sample_count=score.sample_count,
+        incomplete_count=score.incomplete_count,
+        nonfinite_count=score.nonfinite_count,
         data_percent=data_percent,
-        subset=samples.subset,
+        subset=score.subset,
     )
 
 

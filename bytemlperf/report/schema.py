@@ -236,6 +236,22 @@ class AccuracyReport(msgspec.Struct, frozen=True):
 
     `status` is ``"scored"``, or ``"not_meaningful"`` and ``"unavailable"`` with a
     `reason` and no value: a number that means nothing is not printed.
+
+    Parameters
+    ----------
+    values : dict of str to float
+        Figures by name, shares in [0, 1], the main one first.
+    interval_95 : dict of str to (low, high)
+        95 % confidence interval of each.
+    n, unit : int, str
+        The denominator, and what was counted.
+    sample_count, incomplete_count, nonfinite_count : int
+        Samples answered; units left out because a part of them was not run; samples
+        with NaN or infinity, scored as wrong.
+    data_percent : float
+        Share of the dataset that was asked for.
+    subset : str
+        What was run of which data.
     """
 
     status: Literal["scored", "not_meaningful", "unavailable"]
@@ -243,7 +259,11 @@ class AccuracyReport(msgspec.Struct, frozen=True):
     metric: str | None = None
     values: dict[str, float] = {}
     interval_95: dict[str, tuple[float, float]] = {}
+    n: int = 0
+    unit: str | None = None
     sample_count: int = 0
+    incomplete_count: int = 0
+    nonfinite_count: int = 0
     data_percent: float = 100.0
     subset: str | None = None
 
