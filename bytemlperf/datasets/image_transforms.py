@@ -14,7 +14,14 @@ import numpy.typing as npt
 
 from bytemlperf.errors import UnknownNameError
 
-__all__ = ["RECIPES", "Recipe", "area_resize", "find_recipe", "transform_image"]
+__all__ = [
+    "RECIPES",
+    "Recipe",
+    "area_resize",
+    "find_recipe",
+    "letterbox",
+    "transform_image",
+]
 
 Filter = Literal["area", "bilinear", "bicubic"]
 Layout = Literal["NCHW", "NHWC"]
@@ -154,6 +161,36 @@ def transform_image(
     values -= np.asarray(recipe.mean, np.float32)
     values /= np.asarray(recipe.std, np.float32)
     return values.transpose(2, 0, 1) if layout == "NCHW" else values
+
+
+def letterbox(
+    image: Any, size: int
+) -> tuple[npt.NDArray[np.uint8], tuple[int, int, int, int]]:
+    """Fit a picture into a square, padded with grey, as YOLOv5 does for validation.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        Mode ``"RGB"``.
+    size : int
+        Height and width of the square, pixels.
+
+    Returns
+    -------
+    pixels : numpy.ndarray
+        uint8, shape ``(size, size, 3)``; the padding is 114.
+    rectangle : tuple of int
+        Left, top, right and bottom of the picture in it, pixels.
+    """
+    ratio = size / max(image.size)
+    width, height = (max(1, min(size, round(side * ratio))) for side in image.size)
+    # An odd pixel of padding goes to the right and to the bottom.
+    left, top = (size - width) // 2, (size - height) // 2
+    pixels = np.full((size, size, 3), 114, np.uint8)
+    pixels[top : top + height, left : left + width] = _resize(
+        image, height, width, "area"
+    )
+    return pixels, (left, top, left + width, top + height)
 
 
 def _resize(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from bytemlperf.datasets import imagenet, squad, synthetic
+from bytemlperf.datasets import coco, criteo, imagenet, squad, synthetic
 from bytemlperf.datasets.draft import Draft, Progress, Request, Unavailable
 from bytemlperf.datasets.prepared import (
     MANIFEST_NAME,
@@ -37,6 +37,8 @@ DATASETS: dict[str, Callable[[Request], Draft | Unavailable]] = {
     SYNTHETIC_DATASET: synthetic.draft,
     "open_imagenet": imagenet.draft,
     "open_squad": squad.draft,
+    "open_criteo_kaggle": criteo.draft,
+    "open_coco": coco.draft,
 }
 
 
