@@ -1,0 +1,60 @@
+"""Architectures, by the name that a model file's `builder` says.
+
+Input: a name. Output: an `Architecture`, which knows its PyTorch module, how its
+weights are drawn, and, where it is sold as a SavedModel, its TensorFlow twin.
+Frameworks are imported when something is built, never by importing this room.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, cast
+
+from bytemlperf.errors import UnknownNameError
+from bytemlperf.model_zoo.builders.architecture import Architecture
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Architecture", "find_architecture", "list_architectures"]
+
+# Name, module and function of each; the module is imported when it is asked for.
+_ARCHITECTURES = {
+    "resnet50": ("resnet", "resnet50"),
+}
+
+
+def list_architectures() -> list[str]:
+    """Return the names of all architectures, sorted.
+
+    Returns
+    -------
+    list of str
+        What a model file's `builder` may say.
+    """
+    return sorted(_ARCHITECTURES)
+
+
+def find_architecture(name: str) -> Architecture:
+    """Return an architecture at its true size.
+
+    Parameters
+    ----------
+    name : str
+        One of `list_architectures`.
+
+    Returns
+    -------
+    Architecture
+        Nothing is built yet.
+
+    Raises
+    ------
+    UnknownNameError
+        There is none of this name.
+    """
+    if name not in _ARCHITECTURES:
+        raise UnknownNameError("builder", name, _ARCHITECTURES)
+    module, function = _ARCHITECTURES[name]
+    make = getattr(importlib.import_module(f"{__name__}.{module}"), function)
+    return cast("Callable[[], Architecture]", make)()

@@ -1,0 +1,176 @@
+"""Write a model in the format it is sold in.
+
+Input: an architecture and its weights. Output: a TorchScript file, a SavedModel folder
+or an ``.onnx`` file, with a dynamic batch on axis 0 and the names of the model file.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+from bytemlperf.errors import PrepareError
+from bytemlperf.model_zoo.builders import Architecture
+from bytemlperf.model_zoo.builders.architecture import load_weights
+from bytemlperf.model_zoo.legacy_fields import plain_name
+from bytemlperf.model_zoo.schema import ModelInfo
+from bytemlperf.model_zoo.weights import Weights
+
+__all__ = ["ARTEFACTS", "PACKAGES", "export_model"]
+
+ARTEFACTS = {"pt": "model.pt", "saved_model": "saved_model", "onnx": "model.onnx"}
+"""Name of the artefact for each format that can be built."""
+
+PACKAGES = {
+    "pt": ("torch",),
+    "saved_model": ("tensorflow", "tensorflow-cpu"),
+    "onnx": ("torch", "onnx"),
+}
+"""Distributions whose version decides what is written, for each format."""
+
+OPSET = 17
+
+
+def export_model(
+    info: ModelInfo, architecture: Architecture, weights: Weights, folder: Path
+) -> str:
+    """Write the artefact of a model file.
+
+    Parameters
+    ----------
+    info : ModelInfo
+        Says format and names.
+    architecture : Architecture
+        What its `builder` names.
+    weights : mapping of str to ndarray
+        By canonical name.
+    folder : Path
+        An empty folder.
+
+    Returns
+    -------
+    str
+        Name of the artefact in the folder.
+
+    Raises
+    ------
+    PrepareError
+        The format cannot be built, or the names do not fit the architecture.
+    """
+    writers: dict[str, Callable[[ModelInfo, Architecture, Weights, Path], None]] = {
+        "pt": _write_torchscript,
+        "saved_model": _write_saved_model,
+        "onnx": _write_onnx,
+    }
+    if info.model_format not in writers:
+        raise PrepareError(
+            f"{info.model}: format {info.model_format!r} cannot be built",
+            hint=f"formats that can: {', '.join(writers)}; or give a model_path",
+        )
+    name = ARTEFACTS[info.model_format]
+    writers[info.model_format](info, architecture, weights, folder / name)
+    return name
+
+
+def _write_torchscript(
+    info: ModelInfo, architecture: Architecture, weights: Weights, path: Path
+) -> None:
+    """Trace, check the trace against the module, and save."""
+    import torch
+
+    module = load_weights(architecture.torch_module(), weights, info.model)
+    example = architecture.example(1)
+    _check_inputs(info, list(example))
+    with warnings.catch_warnings():
+        # TorchScript is what backends of the wild read, deprecated or not.
+        warnings.filterwarnings("ignore", ".*torch.jit.*", DeprecationWarning)
+        # Sizes that are constants of the architecture are constants of the trace.
+        warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
+        with torch.no_grad():
+            traced = torch.jit.trace(
+                module, tuple(torch.from_numpy(a) for a in example.values())
+            )
+        body = io.BytesIO()
+        # A buffer, because to a file the archive's inner names follow the file's.
+        torch.jit.save(traced, body)
+    path.write_bytes(body.getbuffer())
+
+
+def _write_saved_model(
+    info: ModelInfo, architecture: Architecture, weights: Weights, path: Path
+) -> None:
+    """Save the TensorFlow twin with one named signature."""
+    import tensorflow as tf
+
+    module = architecture.tensorflow_module(weights)
+    function = module.serve.get_concrete_function()
+    _check_inputs(
+        info,
+        [
+            tensor.name.split(":")[0]
+            for tensor in function.inputs
+            if tensor.dtype != tf.resource
+        ],
+    )
+    _check_outputs(info, list(function.structured_outputs))
+    tf.saved_model.save(module, str(path), signatures={"serving_default": module.serve})
+    # A random identifier; without it the same model is the same bytes.
+    (path / "fingerprint.pb").unlink(missing_ok=True)
+
+
+def _write_onnx(
+    info: ModelInfo, architecture: Architecture, weights: Weights, path: Path
+) -> None:
+    """Export by tracing, and check the file."""
+    import onnx
+    import torch
+
+    module = load_weights(architecture.torch_module(), weights, info.model)
+    example = architecture.example(1)
+    _check_inputs(info, list(example))
+    inputs, outputs = list(info.input_names), list(info.output_names)
+    body = io.BytesIO()
+    with warnings.catch_warnings():
+        # The exporter that traces keeps the names given here and writes plain
+        # convolutions; the newer one takes three times as long for a graph that is
+        # no faster.
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
+        torch.onnx.export(
+            module,
+            tuple(torch.from_numpy(array) for array in example.values()),
+            body,
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=inputs,
+            output_names=outputs,
+            dynamic_axes={name: {0: "batch"} for name in inputs + outputs},
+        )
+    model = onnx.load_from_string(body.getvalue())
+    onnx.checker.check_model(model)
+    path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def _check_inputs(info: ModelInfo, names: list[str]) -> None:
+    """Refuse a model file whose inputs are not those of the architecture."""
+    asked = [plain_name(name) for name in info.input_names]
+    # A signature is bound by name, a trace by position.
+    if (sorted(asked) if info.model_format == "saved_model" else asked) != (
+        sorted(names) if info.model_format == "saved_model" else names
+    ):
+        raise PrepareError(
+            f"{info.model}: $.inputs are {asked}, the architecture "
+            f"{info.builder!r} has {names}"
+        )
+
+
+def _check_outputs(info: ModelInfo, names: list[str]) -> None:
+    """Refuse a model file whose outputs are not those of the architecture."""
+    asked = [plain_name(name) for name in info.output_names]
+    if sorted(asked) != sorted(names):
+        raise PrepareError(
+            f"{info.model}: $.outputs are {asked}, the architecture "
+            f"{info.builder!r} has {sorted(names)}"
+        )
