@@ -136,12 +136,12 @@ def draft(request: Request) -> Draft | Unavailable:
 
 
 def _specs(request: Request) -> tuple[TensorSpec, TensorSpec]:
-    wanted = {(1, NUMERIC_COUNT): "numbers", (CATEGORY_COUNT, 2): "category pairs"}
+    wanted = {(1, NUMERIC_COUNT), (CATEGORY_COUNT, 2)}
     by_shape = {request.shape(spec): spec for spec in request.specs}
-    if len(request.specs) != 2 or by_shape.keys() != wanted.keys():
+    if len(request.specs) != 2 or by_shape.keys() != wanted:
         raise PrepareError(
             f"{request.hints.model}: open_criteo_kaggle fills inputs of shape "
-            f"{wanted}; the model has {[(spec.name, spec.shape) for spec in request.specs]}"
+            f"{sorted(wanted)}; the model has {[s.shape for s in request.specs]}"
         )
     return by_shape[1, NUMERIC_COUNT], by_shape[CATEGORY_COUNT, 2]
 

@@ -94,12 +94,13 @@ def score_clicks(
     figures = []
     if clicked.any() and not clicked.all():
         curve = _Curve(probability, clicked)
+        (interval,) = bootstrap(count, lambda drawn: np.array([curve.area(drawn)]))
         figures.append(
             Figure(
                 name="auc",
                 value=curve.area(np.ones(count, np.int64)),
                 unit="fraction",
-                interval=bootstrap(count, curve.area),
+                interval=interval,
             )
         )
     given = np.where(clicked, probability, 1.0 - probability).clip(_CLIP, 1 - _CLIP)

@@ -18,7 +18,6 @@ __all__ = ["Interval", "bootstrap", "bootstrap_mean", "wilson"]
 
 LEVEL = 0.95
 _Z = 1.959963984540054  # the normal distribution's 97.5th percentile
-_RESAMPLES = 1000
 _MIN_RESAMPLES = 100
 _MAX_DRAWS = 200_000_000
 
@@ -71,47 +70,46 @@ def wilson(good: int, total: int) -> Interval:
 
 
 def bootstrap(
-    count: int, statistic: Callable[[npt.NDArray[np.int64]], float], *, seed: int = 0
-) -> Interval:
-    """Give the percentile bootstrap interval of a statistic.
+    count: int,
+    statistics: Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float64]],
+    *,
+    seed: int = 0,
+    max_resamples: int = 1000,
+) -> tuple[Interval, ...]:
+    """Give the percentile bootstrap interval of one or several statistics.
 
-    Units are drawn with replacement 1,000 times (fewer, but at least 100, where that
-    would draw more than 200 million), the statistic is taken of each draw, and the
-    2.5th and 97.5th percentiles are the ends (Efron 1979). Draws for which the
+    Units are drawn with replacement `max_resamples` times (fewer, but at least 100,
+    where that would draw more than 200 million), the statistics are taken of each draw,
+    and their 2.5th and 97.5th percentiles are the ends (Efron 1979). Draws for which a
     statistic is not defined (one class only) are left out.
 
     Parameters
     ----------
     count : int, > 0
         Number of units.
-    statistic : callable
+    statistics : callable
         Takes how often each unit was drawn (int64, shape (count,), sum = count) and
-        returns the statistic, or NaN where it is not defined.
+        returns the statistics (float64, shape (k,)), NaN where not defined.
     seed : int, default 0
         Seed of the draws.
+    max_resamples : int, default 1000
+        Number of draws; fewer for statistics that take long.
 
     Returns
     -------
-    Interval
-        In the statistic's unit.
+    tuple of Interval
+        k of them, each in its statistic's unit. An interval of which every draw was
+        undefined is the whole line.
     """
     random = np.random.Generator(np.random.PCG64(seed))
-    resamples = max(_MIN_RESAMPLES, min(_RESAMPLES, _MAX_DRAWS // count))
+    resamples = max(_MIN_RESAMPLES, min(max_resamples, _MAX_DRAWS // count))
     drawn = np.array(
         [
-            statistic(np.bincount(random.integers(0, count, count), minlength=count))
+            statistics(np.bincount(random.integers(0, count, count), minlength=count))
             for _ in range(resamples)
         ]
     )
-    drawn = drawn[~np.isnan(drawn)]
-    tail = 100 * (1 - LEVEL) / 2
-    low, high = np.percentile(drawn, [tail, 100 - tail])
-    return Interval(
-        low=float(low),
-        high=float(high),
-        method="bootstrap",
-        resample_count=int(drawn.size),
-    )
+    return tuple(_percentile_interval(column) for column in drawn.T)
 
 
 def bootstrap_mean(values: npt.NDArray[Any], *, seed: int = 0) -> Interval:
@@ -130,8 +128,18 @@ def bootstrap_mean(values: npt.NDArray[Any], *, seed: int = 0) -> Interval:
         In the unit of the values.
     """
     exact = np.asarray(values, np.float64)
-    return bootstrap(
-        exact.size,
-        lambda drawn: float(np.dot(drawn, exact)) / exact.size,
-        seed=seed,
+    (interval,) = bootstrap(
+        exact.size, lambda drawn: np.array([drawn @ exact / exact.size]), seed=seed
+    )
+    return interval
+
+
+def _percentile_interval(drawn: npt.NDArray[np.float64]) -> Interval:
+    defined = drawn[~np.isnan(drawn)]
+    low, high = -math.inf, math.inf
+    if defined.size:
+        tail = 100 * (1 - LEVEL) / 2
+        low, high = np.percentile(defined, [tail, 100 - tail]).tolist()
+    return Interval(
+        low=low, high=high, method="bootstrap", resample_count=int(defined.size)
     )

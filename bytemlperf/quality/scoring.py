@@ -13,6 +13,7 @@ import numpy.typing as npt
 from bytemlperf.errors import UnknownNameError
 from bytemlperf.quality.accuracy_score import AccuracyScore
 from bytemlperf.quality.click_score import score_clicks
+from bytemlperf.quality.detection_score import score_detection
 from bytemlperf.quality.sample_outputs import Arrays, SampleIds, check_ids
 from bytemlperf.quality.squad_score import score_squad
 from bytemlperf.quality.top_k import score_top_k
@@ -39,6 +40,7 @@ METRICS: dict[str, Scorer] = {
     "top_k": score_top_k,
     "squad_v1": score_squad,
     "criteo": score_clicks,
+    "coco_map": score_detection,
 }
 
 
@@ -72,7 +74,7 @@ def score(
     output_roles : mapping of str to str, optional
         Role to output name, where the model's names do not tell: ``"scores"``
         (top_k), ``"start_logits"`` and ``"end_logits"`` or ``"logits"`` (squad_v1),
-        ``"probabilities"`` (criteo).
+        ``"probabilities"`` (criteo), ``"predictions"`` (coco_map).
 
     Returns
     -------
