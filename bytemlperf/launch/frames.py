@@ -1,7 +1,7 @@
 """Whole messages out of a byte stream that arrives in pieces.
 
-Input: whatever a non-blocking read returned. Output: message bodies, in order. It is the
-reading half of `bytemlperf.engine.messages` for a process that must never wait.
+Input: whatever a non-blocking read returned. Output: message bodies, in order. It is
+the reading half of `bytemlperf.engine.messages` for a process that must never wait.
 """
 
 from __future__ import annotations

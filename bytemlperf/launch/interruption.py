@@ -17,6 +17,7 @@ from typing import Any
 
 __all__ = ["Interruption"]
 
+INSISTENT_COUNT = 3
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -95,10 +96,28 @@ class Interruption:
         finally:
             self._holds -= 1
 
+    @contextmanager
+    def released(self) -> Iterator[None]:
+        """Let signals raise again, for a long call that watches no descriptor.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            At once if a signal came before, else when one comes.
+        """
+        holds, self._holds = self._holds, 0
+        try:
+            if self.is_requested:
+                raise KeyboardInterrupt(self.signal_name)
+            yield
+        finally:
+            self._holds = holds
+
     def _receive(self, number: int, frame: FrameType | None) -> None:
         self.signal_name = signal.Signals(number).name
         self.count += 1
-        if self._holds:
+        # The third time somebody means it, whatever is being written.
+        if self._holds and self.count < INSISTENT_COUNT:
             try:
                 os.write(self._write_fd, b"!")
             except BlockingIOError:

@@ -12,7 +12,7 @@ import zlib
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 
@@ -35,6 +35,7 @@ from bytemlperf.report.storage import storage_error, sync_folder
 
 __all__ = [
     "JOURNAL_VERSION",
+    "DurableEvent",
     "Journal",
     "JournalContents",
     "JournalRecord",
@@ -76,9 +77,8 @@ class TaskOpened(msgspec.Struct, frozen=True, tag="task_opened"):
     command_line: list[str]
 
 
-JournalRecord = (
-    TaskOpened
-    | TaskDescribed
+DurableEvent = (
+    TaskDescribed
     | CompileDone
     | AccuracyDone
     | NumericDone
@@ -90,19 +90,7 @@ JournalRecord = (
     | Failed
     | Finished
 )
-DURABLE = (
-    TaskDescribed,
-    CompileDone,
-    AccuracyDone,
-    NumericDone,
-    PointDone,
-    PointSkipped,
-    PointFailed,
-    VendorBenchmark,
-    Warned,
-    Failed,
-    Finished,
-)
+JournalRecord = TaskOpened | DurableEvent
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(JournalRecord)
@@ -127,7 +115,7 @@ class JournalContents(msgspec.Struct, frozen=True):
     dropped_bytes: int
 
 
-def is_durable(event: Event) -> bool:
+def is_durable(event: Event) -> TypeGuard[DurableEvent]:
     """Whether an event belongs in a journal (progress and phases do not).
 
     Parameters
@@ -140,7 +128,7 @@ def is_durable(event: Event) -> bool:
     bool
         True if losing it would lose something that was measured or decided.
     """
-    return isinstance(event, DURABLE)
+    return isinstance(event, DurableEvent)
 
 
 def read_journal(path: Path) -> JournalContents:

@@ -44,7 +44,9 @@ class OomCounters(msgspec.Struct, frozen=True):
     machine: int | None
 
 
-def read_oom_counters(proc: Path = PROC, cgroup_root: Path = CGROUP_ROOT) -> OomCounters:
+def read_oom_counters(
+    proc: Path = PROC, cgroup_root: Path = CGROUP_ROOT
+) -> OomCounters:
     """Read the counters that exist here (control groups v2 or v1, and the machine).
 
     Parameters

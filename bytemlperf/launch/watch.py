@@ -114,9 +114,8 @@ class WorkerWatch:
         self._durable_count = 0
         self._selector = selectors.DefaultSelector()
 
-    @property
     def has_ended(self) -> bool:
-        """Whether the worker said its last word."""
+        """Return whether the worker said its last word."""
         return self.is_finished or self.failed is not None
 
     @property
@@ -184,7 +183,7 @@ class WorkerWatch:
             )
 
     def _take(self, event: Event) -> None:
-        if self.has_ended:
+        if self.has_ended():
             return
         if isinstance(event, Phase):
             self.phase = event
@@ -198,7 +197,7 @@ class WorkerWatch:
             self._send(Recorded(self._durable_count))
         if not self.is_interrupted:
             self._set_deadline(
-                EXIT_SECONDS if self.has_ended else self.phase.deadline_seconds
+                EXIT_SECONDS if self.has_ended() else self.phase.deadline_seconds
             )
 
     # Sending
@@ -232,7 +231,7 @@ class WorkerWatch:
 
     def _expire(self) -> None:
         """End a worker that was silent for too long."""
-        if self.has_ended:
+        if self.has_ended():
             self.is_overdue = True
         elif not self.is_interrupted:
             self._record_hang()
@@ -244,7 +243,7 @@ class WorkerWatch:
         """Keep what came at the last moment; a finished job is no hang."""
         trouble, self.trouble = self.trouble, None
         self._drain()
-        if not self.has_ended:
+        if not self.has_ended():
             self.trouble = trouble or self.trouble
 
     def _record_hang(self) -> None:
@@ -273,6 +272,4 @@ class WorkerWatch:
             return 0
 
     def _tail(self) -> str:
-        return log_tail(
-            self.process.log_path, start_byte=self.process.log_start_byte
-        )
+        return log_tail(self.process.log_path, start_byte=self.process.log_start_byte)

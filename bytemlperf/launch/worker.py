@@ -3,19 +3,18 @@
 Input: a command, a job, and where its events go. Output: a `WorkerOutcome`. It refuses
 to know what the events mean, except which phase is in flight.
 
-What the worker's side (``python -m bytemlperf.engine --job-fd N --event-fd M``) has to
-do:
+What the worker's side (``python -m bytemlperf.engine --job-fd N --event-fd M``) does:
 
-* Read the job as the first frame of the job pipe, and keep the pipe open. After the job,
-  `Recorded` frames come down it, one for each durable event that is on disk. The end of
-  that pipe means that the launcher is gone: read it to its end on a daemon thread, then
-  ``os.killpg(0, SIGKILL)``, so that nothing is left (the worker leads its own group).
-  ``prctl(PR_SET_PDEATHSIG, SIGKILL)`` first thing in main covers a worker that holds the
-  GIL for ever; look at ``os.getppid()`` afterwards, in case the parent went before.
+* It reads the job as the first frame of the job pipe, and keeps the pipe open. After
+  the job, `Recorded` frames come down it, one for each durable event that is on disk.
+  The pipe's end means that the launcher is gone: a daemon thread reads up to it, then
+  calls ``os.killpg(0, SIGKILL)``, so that nothing is left (the worker leads its group).
+  ``prctl(PR_SET_PDEATHSIG, SIGKILL)`` first thing in main covers a worker that holds
+  the GIL for ever; it looks at ``os.getppid()`` after that, in case it came too late.
 * ``faulthandler.enable()`` and ``faulthandler.register(SIGUSR1, all_threads=True)`` on
   stderr (the log): a worker taken for hung is asked for its stacks before it dies.
-* Announce a `Phase` before anything that may take long; each event restarts the count of
-  its ``deadline_seconds``. End with `Finished` or `Failed`, then exit with 0 soon.
+* It announces a `Phase` before anything that may take long; each event restarts the
+  count of its ``deadline_seconds``. It ends with `Finished` or `Failed` and soon exits.
 """
 
 from __future__ import annotations
@@ -184,7 +183,5 @@ def _afterthought(watch: WorkerWatch, return_code: int) -> str | None:
     if return_code != 0:
         unknown = OomCounters(cgroup=None, machine=None)
         _, cause, _ = describe_exit(return_code, unknown, unknown)
-        return (
-            f"the worker {cause} after it had finished; nothing measured is lost"
-        )
+        return f"the worker {cause} after it had finished; nothing measured is lost"
     return None

@@ -1,4 +1,4 @@
-"""The result of a task: raw numbers with units in their names, and where they came from.
+"""The result of a task: raw numbers with units in their names, and their origin.
 
 Input: nothing. Output: msgspec structs that are the JSON on disk, versioned.
 Every duration is an int in nanoseconds unless the name says otherwise; every field is

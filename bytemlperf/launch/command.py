@@ -1,0 +1,50 @@
+"""How a worker is started: an interpreter of some environment, and its variables.
+
+Input: a requirements file. Output: a `WorkerCommand`. What an environment is, is
+`bytemlperf.launch.environment`'s business.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from bytemlperf.launch.environment import resolve_environment
+from bytemlperf.launch.hardware import CommandFinder
+from bytemlperf.launch.task_run import WorkerCommand
+
+__all__ = ["command_finder"]
+
+ENGINE = "bytemlperf.engine"
+
+
+def command_finder(cache_dir: Path, progress: Callable[[str], None]) -> CommandFinder:
+    """Return what finds, or makes, the environment for a requirements file.
+
+    Parameters
+    ----------
+    cache_dir : Path
+        Environments are below it.
+    progress : callable
+        Told of the steps of an installation.
+
+    Returns
+    -------
+    callable
+        From a requirements file, or None, to a `WorkerCommand`. It raises what
+        `resolve_environment` raises.
+    """
+
+    def find(requirements: Path | None) -> WorkerCommand:
+        environment = resolve_environment(
+            requirements, cache_dir=cache_dir, progress=progress
+        )
+        return WorkerCommand(
+            argv=(str(environment.python), "-m", ENGINE),
+            # Unbuffered: the last words of a worker that is killed are in its log.
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **environment.variables},
+            kind=environment.kind,
+        )
+
+    return find

@@ -1,0 +1,65 @@
+"""What one command asks for, as a value.
+
+Input: nothing. Output: `SessionRequest`, checked and complete: nothing after it looks
+at the command line or fills in a default.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from bytemlperf.workloads import WorkloadFile
+
+__all__ = ["SessionRequest"]
+
+
+class SessionRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Which tasks to measure on which hardware types, and where things are.
+
+    Parameters
+    ----------
+    tasks : tuple of WorkloadFile
+        Overrides already applied; names are unique.
+    hardware_types : tuple of str
+        At least one; every task is measured on each.
+    out_dir : Path
+        Results go below it. Results of an earlier run of the same task on the same
+        hardware type are replaced.
+    cache_dir : Path
+        Built models, samples, references and environments.
+    data_root : Path or None
+        Folder of real sample data.
+    backend_path : Path or None
+        A hardware folder, or a folder of them, that goes before the package's.
+    model_path : Path or None
+        Model file or folder to use instead of the zoo's.
+    weights : {"auto", "seeded", "download"}
+        Where weights come from.
+    seed : int
+        Of the samples and of their order.
+    point_seconds : float
+        Longest measured window of a point that does not set its own, > 0.
+    keep_timeline : bool
+        Whether every query's row is written too.
+    answers : Path or None
+        JSON object of answers to backends' questions; others get their default.
+    command_line : tuple of str
+        As typed, for the report.
+    """
+
+    tasks: tuple[WorkloadFile, ...]
+    hardware_types: tuple[str, ...]
+    out_dir: Path
+    cache_dir: Path
+    data_root: Path | None = None
+    backend_path: Path | None = None
+    model_path: Path | None = None
+    weights: Literal["auto", "seeded", "download"] = "auto"
+    seed: int = 0
+    point_seconds: float = 10.0
+    keep_timeline: bool = False
+    answers: Path | None = None
+    command_line: tuple[str, ...] = ()

@@ -1,0 +1,442 @@
+"""One command: every task on every hardware type, whatever happens to some of them.
+
+Input: a `SessionRequest`. Output: an `InvocationIndex`, and below the output folder one
+result for each task. Nothing here knows what a task measures or how a display looks.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bytemlperf import model_zoo
+from bytemlperf.backends import BackendInfo, find_backend
+from bytemlperf.engine.messages import MeasureJob, PreparedTask
+from bytemlperf.errors import ConfigError, InternalError, StorageError
+from bytemlperf.launch.answers import answer_questions, check_names, read_answers
+from bytemlperf.launch.command import command_finder
+from bytemlperf.launch.hardware import CommandFinder, Hardware, open_hardware
+from bytemlperf.launch.interruption import Interruption
+from bytemlperf.launch.observer import Observer
+from bytemlperf.launch.preparation import Preparation
+from bytemlperf.launch.request import SessionRequest
+from bytemlperf.launch.task_run import TaskRun
+from bytemlperf.model_zoo import load_model_info
+from bytemlperf.report.schema import (
+    SCHEMA_VERSION,
+    InvocationIndex,
+    Status,
+    TaskEntry,
+    TaskResult,
+)
+from bytemlperf.report.storage import OutFolder, write_json_atomic
+from bytemlperf.runtime.clock import utc_now
+from bytemlperf.workloads import WorkloadFile
+
+__all__ = ["exit_code", "prepare_session", "run_session"]
+
+EXIT_CODES: dict[Status, int] = {"ok": 0, "failed": 3, "invalid": 4, "interrupted": 130}
+# The worst first: one word for many tasks.
+SEVERITY: tuple[Status, ...] = ("interrupted", "failed", "invalid", "ok")
+
+
+def run_session(
+    request: SessionRequest,
+    observer: Observer,
+    *,
+    find_command: CommandFinder | None = None,
+) -> InvocationIndex:
+    """Measure every task of a request on every hardware type of it.
+
+    Parameters
+    ----------
+    request : SessionRequest
+        What is wanted.
+    observer : Observer
+        Told of everything, after it is on disk.
+    find_command : callable, optional
+        From a requirements file to how a worker is started in an environment that
+        satisfies it. Default: environments below the request's cache folder.
+
+    Returns
+    -------
+    InvocationIndex
+        As written to ``index.json``; its `exit_code` is the command's. After SIGINT,
+        SIGTERM or SIGHUP its status is ``"interrupted"``, and what was measured is
+        stored.
+
+    Raises
+    ------
+    ConfigError
+        The output folder cannot be written or is in use, or a hardware type, a model
+        or an answer is unknown or malformed. Nothing was measured.
+    BackendError
+        A backend's folder has no entry file.
+    StorageError
+        A result cannot be written; what was journalled before is on disk.
+    """
+    sha256_by_task = {
+        task.name: _model_sha256(task.workload.model) for task in request.tasks
+    }
+    infos = _find_backends(request)
+    answers = read_answers(request.answers)
+    out = OutFolder.prepare(request.out_dir)
+    finder = find_command or command_finder(request.cache_dir, observer.message)
+    with _locked(out), Interruption() as interruption, interruption.held():
+        session = _Session(request, observer, out, interruption, finder)
+        return session.run(infos, answers, sha256_by_task)
+
+
+def prepare_session(
+    request: SessionRequest,
+    observer: Observer,
+    *,
+    find_command: CommandFinder | None = None,
+) -> int:
+    """Prepare every task of a request for later commands, and measure nothing.
+
+    Parameters
+    ----------
+    request : SessionRequest
+        What is wanted; its hardware types and output folder are not looked at.
+    observer : Observer
+        Told.
+    find_command : callable, optional
+        As in `run_session`.
+
+    Returns
+    -------
+    int
+        The command's exit code: 0, 3 if a task could not be prepared, 130.
+
+    Raises
+    ------
+    ConfigError
+        A model is unknown or malformed; nothing was prepared.
+    StorageError
+        A log cannot be written.
+    """
+    for task in request.tasks:
+        load_model_info(task.workload.model)
+    finder = find_command or command_finder(request.cache_dir, observer.message)
+    has_failed = False
+    with Interruption() as interruption, interruption.held():
+        preparation = Preparation(
+            request,
+            find_command=finder,
+            observer=observer,
+            interruption=interruption,
+        )
+        for index, task in enumerate(request.tasks, start=1):
+            observer.task_started(task.name, "prepare", index, len(request.tasks))
+            with _ending_at(interruption):
+                failure = preparation.into_cache(task)
+                if failure is not None:
+                    has_failed = True
+                    observer.failure(failure)
+            if interruption.is_requested:
+                return EXIT_CODES["interrupted"]
+    return EXIT_CODES["failed"] if has_failed else EXIT_CODES["ok"]
+
+
+def exit_code(statuses: Iterable[Status]) -> int:
+    """Return the exit code for the tasks of a command.
+
+    Parameters
+    ----------
+    statuses : iterable of str
+        One for each task.
+
+    Returns
+    -------
+    int
+        Of the worst one: 130 interrupted, 3 failed, 4 invalid, 0 ok.
+    """
+    return EXIT_CODES[_worst(statuses)]
+
+
+def _worst(statuses: Iterable[Status]) -> Status:
+    return min(statuses, key=SEVERITY.index, default="ok")
+
+
+class _Session:
+    """One command in flight."""
+
+    def __init__(
+        self,
+        request: SessionRequest,
+        observer: Observer,
+        out: OutFolder,
+        interruption: Interruption,
+        find_command: CommandFinder,
+    ) -> None:
+        self._request = request
+        self._observer = observer
+        self._out = out
+        self._interruption = interruption
+        self._find_command = find_command
+        self._preparation = Preparation(
+            request,
+            find_command=find_command,
+            observer=observer,
+            interruption=interruption,
+        )
+        self._started_at_utc = utc_now()
+        moment = self._started_at_utc.strftime("%Y%m%dT%H%M%SZ")
+        self._invocation_id = f"{moment}-{secrets.token_hex(4)}"
+        self._entries: dict[tuple[str, str], TaskEntry] = {}
+
+    def run(
+        self,
+        infos: list[BackendInfo],
+        answers: dict[str, Any],
+        sha256_by_task: dict[str, str],
+    ) -> InvocationIndex:
+        """Measure all of it, or until somebody asks to stop."""
+        pairs = [(info, task) for info in infos for task in self._request.tasks]
+        for info, task in pairs:
+            self._entries[info.hardware_type, task.name] = _not_reached(info, task)
+        self._write_index()
+        with _ending_at(self._interruption):
+            hardware = {info.hardware_type: self._open(info) for info in infos}
+            interact_infos = _answer_all(hardware, answers)
+            for index, (info, task) in enumerate(pairs, start=1):
+                if self._interruption.is_requested:
+                    break
+                self._observer.task_started(
+                    task.name, info.hardware_type, index, len(pairs)
+                )
+                self._run_task(
+                    hardware[info.hardware_type],
+                    task,
+                    interact_infos[info.hardware_type],
+                    sha256_by_task[task.name],
+                )
+                self._write_index()
+        return self._write_index()
+
+    def _open(self, info: BackendInfo) -> Hardware:
+        return open_hardware(
+            info,
+            backend_path=_absolute(self._request.backend_path),
+            folder=self._out.hardware(info.hardware_type),
+            find_command=self._find_command,
+            observer=self._observer,
+            interruption=self._interruption,
+        )
+
+    def _run_task(
+        self,
+        hardware: Hardware,
+        task: WorkloadFile,
+        interact_info: dict[str, Any],
+        model_json_sha256: str,
+    ) -> None:
+        """Run one task; only a disk that cannot be written ends the others."""
+        hardware_type = hardware.info.hardware_type
+        folder = self._out.task(hardware_type, task.name)
+        try:
+            with TaskRun(
+                task,
+                hardware_type,
+                folder=folder,
+                observer=self._observer,
+                interruption=self._interruption,
+                command_line=self._request.command_line,
+            ) as run:
+                with _ending_at(self._interruption):
+                    self._measure(run, hardware, interact_info, model_json_sha256)
+                result = run.publish()
+        except StorageError as error:
+            told = StorageError(
+                f"{task.name} on {hardware_type}: {error.message}",
+                detail=f"what was recorded before is in {folder.journal}",
+                hint=error.hint,
+            )
+            told.errno = error.errno
+            raise told from error
+        self._entries[hardware_type, task.name] = _entry(
+            result, folder.result.relative_to(self._out.path)
+        )
+        self._observer.task_finished(result, folder.result)
+
+    def _measure(
+        self,
+        run: TaskRun,
+        hardware: Hardware,
+        interact_info: dict[str, Any],
+        model_json_sha256: str,
+    ) -> None:
+        """Prepare and measure, unless something before that failed."""
+        if hardware.failure is not None:
+            run.fail(hardware.failure)
+            return
+        if hardware.command is None or hardware.described is None:
+            raise InternalError(f"{hardware.info.hardware_type} is half open")
+        prepared = self._preparation.for_run(
+            run, need_model=hardware.described.need_model
+        )
+        if prepared is None or self._interruption.is_requested:
+            return
+        run.measure(
+            hardware.command,
+            lambda batch_sizes, phases: self._job(
+                run,
+                hardware,
+                prepared,
+                interact_info=interact_info,
+                model_json_sha256=model_json_sha256,
+                skip_batch_sizes=batch_sizes,
+                done_phases=phases,
+            ),
+        )
+
+    def _job(
+        self,
+        run: TaskRun,
+        hardware: Hardware,
+        prepared: PreparedTask,
+        *,
+        interact_info: dict[str, Any],
+        model_json_sha256: str,
+        skip_batch_sizes: tuple[int, ...],
+        done_phases: tuple[str, ...],
+    ) -> MeasureJob:
+        request = self._request
+        return MeasureJob(
+            task=run.task.name,
+            hardware_type=hardware.info.hardware_type,
+            backend_path=_absolute(request.backend_path),
+            workload=msgspec.to_builtins(run.task.workload),
+            workload_sha256=run.task.sha256,
+            model_json_sha256=model_json_sha256,
+            prepared=prepared,
+            interact_info=interact_info,
+            seed=request.seed,
+            point_seconds=request.point_seconds,
+            skip_batch_sizes=skip_batch_sizes,
+            done_phases=done_phases,
+            timeline_dir=str(run.folder.timeline) if request.keep_timeline else None,
+            command_line=request.command_line,
+            environment_kind=hardware.command.kind if hardware.command else "",
+        )
+
+    def _write_index(self) -> InvocationIndex:
+        """Write how far the command has come; complete at any moment."""
+        entries = list(self._entries.values())
+        status = _worst(entry.status for entry in entries)
+        if self._interruption.is_requested:
+            status = "interrupted"
+        index = InvocationIndex(
+            schema_version=SCHEMA_VERSION,
+            invocation_id=self._invocation_id,
+            command_line=list(self._request.command_line),
+            started_at_utc=self._started_at_utc.isoformat(),
+            finished_at_utc=utc_now().isoformat(),
+            status=status,
+            exit_code=EXIT_CODES[status],
+            tasks=entries,
+        )
+        write_json_atomic(self._out.index, index)
+        return index
+
+
+@contextmanager
+def _ending_at(interruption: Interruption) -> Iterator[None]:
+    """Let a wish to stop end the block, and nothing else of this process."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not interruption.is_requested:
+            # Not ours: an embedding program's own handler raised it.
+            raise
+
+
+@contextmanager
+def _locked(out: OutFolder) -> Iterator[None]:
+    """Keep a second command out of the folder; the kernel lets go if we die."""
+    path = out.path / ".lock"
+    try:
+        lock_fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise ConfigError(f"cannot open {path}: {error.strerror}") from error
+    try:
+        try:
+            fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigError(
+                f"another run is writing to {out.path}",
+                hint="wait for it, or choose another folder with --out",
+            ) from error
+        yield
+    finally:
+        os.close(lock_fd)
+
+
+def _find_backends(request: SessionRequest) -> list[BackendInfo]:
+    """Find every hardware type once, under its own spelling."""
+    found = (
+        find_backend(name, request.backend_path) for name in request.hardware_types
+    )
+    return list({info.hardware_type: info for info in found}.values())
+
+
+def _answer_all(
+    hardware: Mapping[str, Hardware], answers: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """Answer every backend's questions before anything is measured on any."""
+    check_names(
+        answers,
+        (question for each in hardware.values() for question in each.questions),
+    )
+    return {
+        name: answer_questions(each.questions, answers, name)
+        for name, each in hardware.items()
+    }
+
+
+def _absolute(path: Path | None) -> str | None:
+    return None if path is None else os.path.abspath(path.expanduser())
+
+
+def _model_sha256(model: str) -> str:
+    """Check a model's description, and hash its file."""
+    load_model_info(model)
+    path = Path(model)
+    if path.suffix != ".json":
+        path = Path(model_zoo.__file__).parent / f"{model}.json"
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _not_reached(info: BackendInfo, task: WorkloadFile) -> TaskEntry:
+    return TaskEntry(
+        task=task.name,
+        hardware_type=info.hardware_type,
+        status="interrupted",
+        result_file=None,
+        point_count=0,
+        skipped_count=0,
+        failure_count=0,
+        duration_seconds=0.0,
+    )
+
+
+def _entry(result: TaskResult, file: Path) -> TaskEntry:
+    return TaskEntry(
+        task=result.task,
+        hardware_type=result.hardware_type,
+        status=result.status,
+        result_file=str(file),
+        point_count=len(result.points),
+        skipped_count=len(result.skipped),
+        failure_count=len(result.failures),
+        duration_seconds=result.duration_seconds,
+    )

@@ -1,0 +1,354 @@
+"""One task on one hardware type: workers until it is done, and a journal of it.
+
+Input: a task, where its workers run, and what was prepared. Output: a `TaskResult`, on
+disk at every moment. A worker that dies or hangs costs the point in flight: a new one
+goes on with the rest, as long as each death brings the task forward.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from types import TracebackType
+
+import msgspec
+
+from bytemlperf.engine.messages import (
+    AccuracyDone,
+    CompileDone,
+    Event,
+    Failed,
+    Job,
+    NumericDone,
+    Phase,
+    PointDone,
+    PointFailed,
+    PointSkipped,
+    Progress,
+    TaskDescribed,
+    VendorBenchmark,
+    Warned,
+)
+from bytemlperf.launch.assemble import assemble_task
+from bytemlperf.launch.interruption import Interruption
+from bytemlperf.launch.journal import (
+    JOURNAL_VERSION,
+    Journal,
+    JournalRecord,
+    TaskOpened,
+    is_durable,
+)
+from bytemlperf.launch.observer import Observer
+from bytemlperf.launch.worker import WorkerOutcome, run_worker
+from bytemlperf.report.schema import Failure, TaskResult
+from bytemlperf.report.storage import (
+    TaskFolder,
+    make_folder,
+    storage_error,
+    write_json_atomic,
+)
+from bytemlperf.runtime.clock import now_ns, utc_now
+from bytemlperf.workloads import WorkloadFile
+
+__all__ = ["STARTUP_DEADLINE_SECONDS", "TaskRun", "WorkerCommand", "show_event"]
+
+STARTUP_DEADLINE_SECONDS = 180.0
+# Phases after compile that stand for themselves: one that kills its worker is left out.
+SEPARATE_PHASES = ("accuracy", "numeric", "vendor_benchmark")
+DONE_PHASES: dict[type, str] = {
+    TaskDescribed: "describe",
+    CompileDone: "compile",
+    AccuracyDone: "accuracy",
+    NumericDone: "numeric",
+    VendorBenchmark: "vendor_benchmark",
+}
+NS_PER_S = 1_000_000_000
+
+
+class WorkerCommand(msgspec.Struct, frozen=True):
+    """How to start a worker in some environment.
+
+    Parameters
+    ----------
+    argv : tuple of str
+        The program and its fixed arguments.
+    env : dict of str to str
+        Its whole environment.
+    kind : str
+        What kind of environment that is, for the report.
+    """
+
+    argv: tuple[str, ...]
+    env: dict[str, str]
+    kind: str
+
+
+class TaskRun:
+    """A task in flight, with its files.
+
+    Parameters
+    ----------
+    task : WorkloadFile
+        What is measured.
+    hardware_type : str
+        On what.
+    folder : TaskFolder
+        Emptied of an earlier run's files.
+    observer : Observer
+        Told after the disk.
+    interruption : Interruption
+        Open.
+    command_line : tuple of str
+        Of the invocation.
+
+    Raises
+    ------
+    StorageError
+        The folder or the journal cannot be written.
+
+    Notes
+    -----
+    Thread-safety: one thread. A context manager, which closes the journal.
+    """
+
+    def __init__(
+        self,
+        task: WorkloadFile,
+        hardware_type: str,
+        *,
+        folder: TaskFolder,
+        observer: Observer,
+        interruption: Interruption,
+        command_line: tuple[str, ...],
+    ) -> None:
+        self.task = task
+        self.hardware_type = hardware_type
+        self.folder = folder
+        self.done_batch_sizes: list[int] = []
+        self.done_phases: list[str] = []
+        self._observer = observer
+        self._interruption = interruption
+        self._start_ns = now_ns()
+        self._records: list[JournalRecord] = []
+        make_folder(folder.path)
+        _remove_earlier(folder)
+        self._journal = Journal.open(folder.journal)
+        self._record(
+            TaskOpened(
+                journal_version=JOURNAL_VERSION,
+                task=task.name,
+                hardware_type=hardware_type,
+                workload=msgspec.to_builtins(task.workload),
+                workload_sha256=task.sha256,
+                opened_at_utc=utc_now().isoformat(),
+                command_line=list(command_line),
+            )
+        )
+
+    def __enter__(self) -> TaskRun:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._journal.close()
+
+    @property
+    def result(self) -> TaskResult:
+        """Everything known so far."""
+        return assemble_task(
+            self._records,
+            log_file=str(self.folder.log),
+            duration_seconds=(now_ns() - self._start_ns) / NS_PER_S,
+        )
+
+    def publish(self) -> TaskResult:
+        """Put the result as it is now on disk.
+
+        Returns
+        -------
+        TaskResult
+            As written.
+
+        Raises
+        ------
+        StorageError
+            It cannot be written; the version before stays.
+        """
+        result = self.result
+        write_json_atomic(self.folder.result, result)
+        return result
+
+    def fail(self, failure: Failure) -> None:
+        """End the task with a failure.
+
+        Parameters
+        ----------
+        failure : Failure
+            The cause.
+        """
+        self._record(Failed(failure))
+        self._observer.failure(failure)
+
+    def prepare(
+        self,
+        command: WorkerCommand,
+        job: Job,
+        on_answer: Callable[[Event], None],
+    ) -> bool:
+        """Run a job that measures nothing; its failure is the task's.
+
+        Parameters
+        ----------
+        command : WorkerCommand
+            Where it runs.
+        job : Job
+            What it does.
+        on_answer : callable
+            Called with its other events: the answer is among them.
+
+        Returns
+        -------
+        bool
+            Whether the job was done; if not, the task has ended.
+        """
+
+        def take(event: Event) -> None:
+            if isinstance(event, Warned):
+                self._record(event)
+            show_event(self._observer, event)
+            on_answer(event)
+
+        outcome = self._run_worker(command, job, take)
+        if outcome.failure is not None:
+            self.fail(outcome.failure)
+        return outcome.is_ok
+
+    def measure(
+        self,
+        command: WorkerCommand,
+        make_job: Callable[[tuple[int, ...], tuple[str, ...]], Job],
+    ) -> None:
+        """Run measuring workers until the task has ended.
+
+        Parameters
+        ----------
+        command : WorkerCommand
+            Where they run.
+        make_job : callable
+            Makes the job from the batch sizes and the phases that are done.
+        """
+        said_failed = False
+
+        def take(event: Event) -> None:
+            nonlocal said_failed
+            if isinstance(event, Failed):
+                # Put on record below, with its log tail.
+                said_failed = True
+                return
+            if is_durable(event):
+                self._record(event)
+            show_event(self._observer, event)
+
+        while True:
+            job = make_job(tuple(self.done_batch_sizes), tuple(self.done_phases))
+            outcome = self._run_worker(command, job, take)
+            failure = outcome.failure
+            if failure is None:
+                return
+            if said_failed or not self._may_go_on(failure):
+                self.fail(failure)
+                return
+            self._record(PointFailed(failure))
+            self._observer.failure(failure)
+            self._observer.message("starting another worker for the rest of the task")
+
+    def _may_go_on(self, failure: Failure) -> bool:
+        """Whether leaving out what killed a worker brings the task forward."""
+        if "compile" not in self.done_phases:
+            return False
+        if failure.phase in SEPARATE_PHASES:
+            return failure.phase not in self.done_phases
+        size = failure.batch_size
+        return size is not None and size not in self.done_batch_sizes
+
+    def _run_worker(
+        self, command: WorkerCommand, job: Job, on_event: Callable[[Event], None]
+    ) -> WorkerOutcome:
+        outcome = run_worker(
+            command.argv,
+            job,
+            env=command.env,
+            log_path=self.folder.log,
+            on_event=on_event,
+            startup_deadline_seconds=STARTUP_DEADLINE_SECONDS,
+            interruption=self._interruption,
+        )
+        if outcome.note is not None:
+            self._record(Warned(outcome.note))
+            self._observer.warning(outcome.note)
+        return outcome
+
+    def _record(self, record: JournalRecord) -> None:
+        """Put a record on disk, and the result as it is now."""
+        self._journal.append(record)
+        self._records.append(record)
+        self._mark_done(record)
+        # Also in between: whoever kills the command finds a result all the same.
+        self.publish()
+
+    def _mark_done(self, record: JournalRecord) -> None:
+        """Remember what a next worker need not do."""
+        if isinstance(record, PointDone):
+            self.done_batch_sizes.append(record.point.batch_size)
+        elif isinstance(record, PointSkipped):
+            self.done_batch_sizes.append(record.skipped.batch_size)
+        elif isinstance(record, PointFailed):
+            failure = record.failure
+            if failure.batch_size is None or failure.phase in SEPARATE_PHASES:
+                self.done_phases.append(failure.phase)
+            else:
+                self.done_batch_sizes.append(failure.batch_size)
+        elif (phase := DONE_PHASES.get(type(record))) is not None:
+            self.done_phases.append(phase)
+
+
+def show_event(observer: Observer, event: Event) -> None:
+    """Tell an observer what an event means for a person.
+
+    Parameters
+    ----------
+    observer : Observer
+        Told.
+    event : Event
+        On disk already, if it is durable. Those that are of no interest before the
+        task's end are not shown.
+    """
+    if isinstance(event, Phase):
+        observer.phase(event.name, event.detail, event.batch_size)
+    elif isinstance(event, Progress):
+        observer.progress(event.done, event.total, event.text)
+    elif isinstance(event, PointDone):
+        observer.point(event.point)
+    elif isinstance(event, PointSkipped):
+        observer.skipped(event.skipped)
+    elif isinstance(event, PointFailed):
+        observer.failure(event.failure)
+    elif isinstance(event, Warned):
+        observer.warning(event.text)
+
+
+def _remove_earlier(folder: TaskFolder) -> None:
+    """Remove an earlier run's files, so that nothing old looks new."""
+    try:
+        for path in (folder.result, folder.journal, folder.log):
+            path.unlink(missing_ok=True)
+        if folder.timeline.exists():
+            shutil.rmtree(folder.timeline)
+    except OSError as error:
+        raise storage_error(
+            "replace the earlier results in", folder.path, error
+        ) from error
