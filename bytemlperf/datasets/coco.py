@@ -21,7 +21,6 @@ from bytemlperf.datasets.draft import (
     Request,
     Unavailable,
     Written,
-    evenly,
     map_in_order,
 )
 from bytemlperf.datasets.image_source import ImageSource, decode_rgb, require_pillow
@@ -85,7 +84,7 @@ def draft(request: Request) -> Draft | Unavailable:
                 f"{path} has {len(names)} pictures and {len(label_names)} box files: "
                 "the dataset is empty"
             )
-        chosen = [names[at] for at in evenly(len(names), request.max_samples)]
+        chosen = [names[at] for at in request.choose(len(names))]
         box_files = [label_names.get(PurePosixPath(name).stem) for name in chosen]
         hashes = source.sha256([*chosen, *filter(None, box_files)])
     finally:

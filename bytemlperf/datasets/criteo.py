@@ -22,7 +22,6 @@ from bytemlperf.datasets.draft import (
     Request,
     Unavailable,
     Written,
-    evenly,
     file_sha256,
 )
 from bytemlperf.datasets.farmhash import hash_bucket
@@ -81,7 +80,8 @@ def draft(request: Request) -> Draft | Unavailable:
     def write(out: SampleWriter, progress: Progress) -> Written:
         total, low, high = _survey(path, progress)
         first, stop = _split_rows(request, total, path)
-        chosen = evenly(stop - first, request.max_samples)
+        chosen = request.choose(stop - first)
+        slots = {first + position: slot for slot, position in enumerate(chosen)}
         numeric = out.add_input(
             numeric_spec.name,
             count=len(chosen),
@@ -97,20 +97,21 @@ def draft(request: Request) -> Draft | Unavailable:
         categories[:, :, 0] = np.arange(CATEGORY_COUNT)
         span = np.where(high > low, high - low, 1.0)
         labels = np.zeros(len(chosen), np.int8)
-        at = 0
+        done = 0
         for number, row in enumerate(read_rows(path)):
-            if at == len(chosen):
-                break
-            if number != first + chosen[at]:
+            if number not in slots:
                 continue
+            at = slots[number]
             scaled = (np.array(row.numeric) - low) / span
             numeric[at, 0] = scaled[_NUMERIC_ORDER]
             for field, column in enumerate(_CATEGORY_ORDER):
                 categories[at, field, 1] = hash_bucket(row.categories[column], buckets)
             labels[at] = row.clicked
-            at += 1
-            if at % _PROGRESS_ROWS == 0 or at == len(chosen):
-                progress("hashing rows", at, len(chosen))
+            done += 1
+            if done % _PROGRESS_ROWS == 0 or done == len(chosen):
+                progress("hashing rows", done, len(chosen))
+            if done == len(chosen):
+                break
         out.add_label("label", labels)
         taken = "all" if len(chosen) == stop - first else f"{len(chosen)} evenly of"
         return Written(

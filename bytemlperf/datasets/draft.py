@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+
 from bytemlperf.datasets.prepared import Metric, ModelHints, Parameter
 from bytemlperf.datasets.sample_cache import SampleWriter
 from bytemlperf.errors import PrepareError
@@ -27,7 +29,7 @@ __all__ = [
     "Request",
     "Unavailable",
     "Written",
-    "evenly",
+    "choose_evenly",
     "file_sha256",
     "map_in_order",
 ]
@@ -102,6 +104,26 @@ class Request:
                 hint="give it in `preprocess.dims` of the model json",
             )
         return size
+
+    def choose(self, total: int) -> list[int]:
+        """Choose positions evenly, and put them into a random order.
+
+        In that order any first n of the samples are a fair subset, which matters for
+        files sorted by class.
+
+        Parameters
+        ----------
+        total : int
+            How many positions there are.
+
+        Returns
+        -------
+        list of int
+            At most `max_samples` different positions in ``[0, total)``.
+        """
+        chosen = choose_evenly(total, self.max_samples)
+        random = np.random.Generator(np.random.PCG64(self.seed))
+        return [chosen[at] for at in random.permutation(len(chosen))]
 
     def only_spec(self, dataset: str, semantics: Semantics) -> TensorSpec:
         """Return the one input that a single-input dataset fills.
@@ -180,7 +202,7 @@ class Draft:
     parameters: dict[str, Parameter] = field(default_factory=dict)
 
 
-def evenly(total: int, max_samples: int | None) -> range | list[int]:
+def choose_evenly(total: int, max_samples: int | None) -> list[int]:
     """Choose at most `max_samples` of `total` positions, evenly spaced, in order.
 
     Evenly rather than at random: a file sorted by class then still gives every class
@@ -195,11 +217,11 @@ def evenly(total: int, max_samples: int | None) -> range | list[int]:
 
     Returns
     -------
-    range or list of int
+    list of int
         Increasing positions in ``[0, total)``.
     """
     if max_samples is None or max_samples >= total:
-        return range(total)
+        return list(range(total))
     return [position * total // max_samples for position in range(max_samples)]
 
 

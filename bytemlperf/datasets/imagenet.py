@@ -19,7 +19,6 @@ from bytemlperf.datasets.draft import (
     Request,
     Unavailable,
     Written,
-    evenly,
     file_sha256,
     map_in_order,
 )
@@ -77,7 +76,7 @@ def draft(request: Request) -> Draft | Unavailable:
     size, layout = image_geometry(request, spec)
     recipe_name, recipe = find_recipe(request.hints.transform, layout)
     names = sorted(found.classes)
-    chosen = [names[position] for position in evenly(len(names), request.max_samples)]
+    chosen = [names[position] for position in request.choose(len(names))]
     pillow_version = require_pillow()
     source = ImageSource(found.images)
     try:

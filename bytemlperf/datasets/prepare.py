@@ -171,6 +171,7 @@ def _publish(
             source_sha256=drafted.source_sha256,
             label_files=out.label_files,
             metric=drafted.metric,
+            output_roles=request.hints.output_roles,
             seed=request.seed,
             parameters=drafted.parameters,
         )
@@ -199,6 +200,7 @@ def _key(dataset: str, reason: str | None, drafted: Draft, request: Request) -> 
             "shapes": [request.shape(spec) for spec in request.specs],
             "max_samples": request.max_samples,
             "seed": request.seed,
+            "output_roles": request.hints.output_roles,
             "sources": drafted.source_sha256,
             "parameters": drafted.parameters,
         },

@@ -72,6 +72,9 @@ class ModelHints(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         Which Criteo rows. The first 70 % of the file are the training rows.
     dims : dict of str to int, optional
         Sizes of further named dynamic dimensions.
+    output_roles : dict of str to str, optional
+        Role to output name, for metrics that cannot tell by themselves: such as
+        ``{"start_logits": "output_0", "end_logits": "output_1"}``. Passed on.
     """
 
     model: str
@@ -87,6 +90,7 @@ class ModelHints(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     article_stride: int = 1
     split: Literal["held_out", "train", "all"] = "held_out"
     dims: dict[str, int] = msgspec.field(default_factory=dict)
+    output_roles: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class PreparedSamples(
@@ -108,7 +112,8 @@ class PreparedSamples(
     reason : str, optional
         Why the samples are synthetic; None if they are real.
     count : int, > 0
-        Number of samples. Sample ids are ``0 .. count - 1``.
+        Number of samples. Sample ids are ``0 .. count - 1``. They stand in random
+        order, so that the first n are a fair subset.
     unit : str
         What a sample is: ``"images"``, ``"features"``, ``"rows"``, ``"samples"``.
     files : dict of str to str
@@ -127,8 +132,10 @@ class PreparedSamples(
         Label column to file name in `folder`; empty if there is nothing to score.
     metric : str, optional
         The metric that `label_files` serve; None if there is nothing to score.
+    output_roles : dict of str to str
+        The hints' own, for the metric.
     seed : int
-        Seed of the draw, or of nothing where data is real and taken evenly.
+        Seed of the draw of synthetic samples, and of the order of real ones.
     parameters : dict of str to (str, int, float, bool or None)
         All that the samples depend on besides the data; part of `key`.
     """
@@ -148,6 +155,7 @@ class PreparedSamples(
     source_sha256: dict[str, str]
     label_files: dict[str, str]
     metric: Metric | None
+    output_roles: dict[str, str]
     seed: int
     parameters: dict[str, Parameter]
 

@@ -14,9 +14,7 @@ its context, -1 for tokens that are not of the context;
 
 from __future__ import annotations
 
-from itertools import accumulate
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,11 +25,12 @@ from bytemlperf.datasets.draft import (
     Request,
     Unavailable,
     Written,
-    evenly,
+    choose_evenly,
     file_sha256,
 )
 from bytemlperf.datasets.sample_cache import SampleWriter
-from bytemlperf.datasets.squad_features import Feature, Tokens, WordPiece
+from bytemlperf.datasets.squad_arrays import write_inputs, write_labels
+from bytemlperf.datasets.squad_features import Feature, WordPiece
 from bytemlperf.datasets.squad_text import SquadText, read_squad
 from bytemlperf.errors import PrepareError
 from bytemlperf.tensor_spec import TensorSpec
@@ -105,9 +104,9 @@ def draft(request: Request) -> Draft | Unavailable:
             doc_stride=hints.doc_stride,
             max_query_length=hints.max_query_length,
         )
-        features = _choose(every, len(text.questions), request.max_samples)
-        _write_inputs(out, request, specs, features, text, contexts, tokenizer)
-        _write_labels(out, features, text, contexts, tokens)
+        features = _choose(every, len(text.questions), request)
+        write_inputs(out, request, specs, features, text, contexts, tokenizer)
+        write_labels(out, features, text, contexts, tokens)
         progress("tokenizing questions", 1, 1)
         return Written(
             count=len(features), subset=_subset(features, text, statement, request)
@@ -191,26 +190,36 @@ def _find(data_root: Path | None) -> tuple[Path, str, str, Path] | Unavailable:
 
 
 def _choose(
-    features: list[Feature], question_count: int, max_samples: int | None
+    features: list[Feature], question_count: int, request: Request
 ) -> list[Feature]:
     """Choose whole questions, evenly, with no more than `max_samples` features.
 
-    A question of which one window were missing could not be answered.
+    A question of which one window were missing could not be answered. Questions come
+    in random order, the windows of one stay together.
     """
-    if max_samples is None or max_samples >= len(features):
-        return features
-    windows = np.bincount([f.question for f in features], minlength=question_count)
-    # Fewer questions never have more features than were asked for in the end: the
-    # count is lowered until the evenly chosen ones fit.
-    for count in range(min(max_samples, question_count), 0, -1):
-        chosen = set(evenly(question_count, count))
-        if sum(int(windows[question]) for question in chosen) <= max_samples:
-            return [feature for feature in features if feature.question in chosen]
+    of_question: list[list[Feature]] = [[] for _ in range(question_count)]
+    for feature in features:
+        of_question[feature.question].append(feature)
+    windows = np.array([len(group) for group in of_question])
+    chosen = _fitting_questions(windows, request.max_samples or len(features))
+    random = np.random.Generator(np.random.PCG64(request.seed))
+    return [
+        feature
+        for question in random.permutation(chosen)
+        for feature in of_question[question]
+    ]
+
+
+def _fitting_questions(windows: npt.NDArray[np.int64], max_samples: int) -> list[int]:
+    """Choose evenly spaced questions of which the windows add up to what is allowed."""
+    for count in range(min(max_samples, windows.size), 0, -1):
+        chosen = choose_evenly(windows.size, count)
+        if windows[chosen].sum() <= max_samples:
+            return chosen
     # Not even the first question fits: take the first that does, or else the first of
     # all, whole, for half would be no question.
     fitting = np.flatnonzero(windows <= max_samples)
-    only = int(fitting[0]) if fitting.size else 0
-    return [feature for feature in features if feature.question == only]
+    return [int(fitting[0]) if fitting.size else 0]
 
 
 def _subset(
@@ -223,71 +232,4 @@ def _subset(
     return (
         f"{taken} {len(text.questions)} questions{articles} of {statement}, "
         f"{len(features)} features"
-    )
-
-
-def _write_inputs(
-    out: SampleWriter,
-    request: Request,
-    specs: dict[str, TensorSpec],
-    features: list[Feature],
-    text: SquadText,
-    contexts: list[Tokens],
-    tokenizer: WordPiece,
-) -> None:
-    arrays: dict[str, npt.NDArray[Any]] = {
-        semantics: out.add_input(
-            spec.name,
-            count=len(features),
-            dtype=spec.dtype,
-            sample_shape=request.shape(spec),
-        )[:, 0]
-        for semantics, spec in specs.items()
-    }
-    arrays["token_ids"][...] = tokenizer.pad
-    for row, feature in enumerate(features):
-        context = contexts[text.questions[feature.question].context]
-        window = context.ids[feature.start : feature.stop]
-        before = [tokenizer.cls, *feature.question_ids, tokenizer.sep]
-        ids = [*before, *window, tokenizer.sep]
-        arrays["token_ids"][row, : len(ids)] = ids
-        if "attention_mask" in arrays:
-            arrays["attention_mask"][row, : len(ids)] = 1
-        if "segment_ids" in arrays:
-            arrays["segment_ids"][row, len(before) : len(ids)] = 1
-
-
-def _write_labels(
-    out: SampleWriter,
-    features: list[Feature],
-    text: SquadText,
-    contexts: list[Tokens],
-    tokens: int,
-) -> None:
-    starts = np.full((len(features), tokens), -1, np.int32)
-    ends = np.full((len(features), tokens), -1, np.int32)
-    marks = np.zeros((len(features), tokens), np.bool_)
-    for row, feature in enumerate(features):
-        context = contexts[text.questions[feature.question].context]
-        first = len(feature.question_ids) + 2
-        part = slice(first, first + feature.stop - feature.start)
-        offsets = np.array(context.offsets[feature.start : feature.stop], np.int32)
-        offsets = offsets.reshape(-1, 2)
-        starts[row, part], ends[row, part] = offsets[:, 0], offsets[:, 1]
-        marks[row, part] = feature.is_max_context
-    out.add_label("token_start", starts)
-    out.add_label("token_end", ends)
-    out.add_label("is_max_context", marks)
-    questions = text.questions
-    asked = [feature.question for feature in features]
-    out.add_label("feature_question", np.array(asked, np.int32))
-    context_of = [question.context for question in questions]
-    out.add_label("question_context", np.array(context_of, np.int32))
-    answer_counts = (len(question.answers) for question in questions)
-    bounds = list(accumulate(answer_counts, initial=0))
-    out.add_label("question_answers", np.array(bounds, np.int64))
-    out.add_text_label("question_id", [question.identity for question in questions])
-    out.add_text_label("context", text.contexts)
-    out.add_text_label(
-        "answer", [answer for question in questions for answer in question.answers]
     )
