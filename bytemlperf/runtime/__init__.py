@@ -1,1 +1,43 @@
-"""Placeholder until its room is furnished."""
+"""The load generator and scheduler: public, embeddable, for any asyncio program.
+
+`run` load-tests a predict function and hands back a `Recording`; `Scheduler` batches
+the concurrent calls of a long-lived program. It knows no model, report or framework.
+"""
+
+from bytemlperf.runtime.clock import cpu_time_ns, now_ns, utc_now
+from bytemlperf.runtime.progress import Progress
+from bytemlperf.runtime.recorder import (
+    Failure,
+    Histogram,
+    Recording,
+    Second,
+    WarmUpRecording,
+)
+from bytemlperf.runtime.run import check_outputs, run, run_sync
+from bytemlperf.runtime.samples import ArraySamples, SampleLibrary
+from bytemlperf.runtime.scenario import Batching, ClosedLoop, Limits, WarmUp
+from bytemlperf.runtime.scheduler import Scheduler
+from bytemlperf.runtime.timeline import TIMELINE_DTYPE
+
+__all__ = [
+    "TIMELINE_DTYPE",
+    "ArraySamples",
+    "Batching",
+    "ClosedLoop",
+    "Failure",
+    "Histogram",
+    "Limits",
+    "Progress",
+    "Recording",
+    "SampleLibrary",
+    "Scheduler",
+    "Second",
+    "WarmUp",
+    "WarmUpRecording",
+    "check_outputs",
+    "cpu_time_ns",
+    "now_ns",
+    "run",
+    "run_sync",
+    "utc_now",
+]

@@ -1,0 +1,357 @@
+"""The event loop's side of the path: issue rows, drain completions, resume clients."""
+
+cimport cython
+from cpython.ref cimport PyObject, Py_CLEAR, Py_INCREF
+from libc.stdint cimport int64_t
+
+from bytemlperf._native.answer cimport ANSWER_ABANDONED, Answer
+from bytemlperf._native.batch_queue cimport (
+    PUT_CLOSED,
+    PUT_FULL,
+    PUT_OK,
+    BatchQueue,
+)
+from bytemlperf._native.completion_ring cimport (
+    OUTCOME_CANCELLED,
+    OUTCOME_FAILED,
+    OUTCOME_FATAL,
+    OUTCOME_OK,
+    BatchRecord,
+    CompletionRing,
+    Doorbell,
+)
+from bytemlperf._native.posix cimport monotonic_ns
+from bytemlperf._native.row_table cimport Row, RowTable
+from bytemlperf._native.timeline cimport Timeline
+
+ISSUED = ISSUE_OK
+FULL = ISSUE_FULL
+STOPPED = ISSUE_STOPPED
+CLOSED = ISSUE_CLOSED
+
+STOPPED_BY_NOTHING = STOP_NONE
+STOPPED_BY_TIME = STOP_TIME
+STOPPED_BY_QUERIES = STOP_QUERIES
+STOPPED_BY_SETTLING = STOP_SETTLED
+STOPPED_BY_FAILURE = STOP_FAILED
+STOPPED_BY_REQUEST = STOP_ASKED
+
+# Rows drained before the loop gets a turn: without it, clients that answer at once
+# would keep timers and sockets waiting for ever.
+cdef int64_t DRAIN_BUDGET = 4096
+
+
+@cython.final
+cdef class Dispatcher:
+    """Issue rows into the queue, and hand out what comes back.
+
+    Parameters
+    ----------
+    queue, table, bell, rings
+        The structures shared with the predict threads; a ring for each thread.
+    timeline : Timeline, optional
+        Where rows are folded; None keeps no books.
+    on_failure : callable, optional
+        ``on_failure(error, row_count, sample_index)`` for each failed batch, with
+        the first sample of its first row (-1: data of its own).
+    stop_on_failure : bool, default False
+        Whether the first failure ends the phase and drops what is queued.
+
+    Notes
+    -----
+    Thread-safety: loop thread only. `drain` and `discard` resume clients in place, so
+    they must run as plain callbacks of the loop, never inside a task.
+    """
+
+    def __cinit__(
+        self,
+        BatchQueue queue not None,
+        RowTable table not None,
+        Doorbell bell not None,
+        list rings not None,
+        *,
+        Timeline timeline=None,
+        on_failure=None,
+        bint stop_on_failure=False,
+    ):
+        self._queue = queue
+        self._table = table
+        self._bell = bell
+        self._rings = list(rings)
+        self._timeline = timeline
+        self._on_failure = on_failure
+        self._stop_on_failure = stop_on_failure
+        self._batch.payload = NULL
+        self._deadline_ns = 0x7FFFFFFFFFFFFFFF
+        self._max_queries = -1
+
+    def __dealloc__(self):
+        Py_CLEAR(self._batch.payload)
+
+    # -- a phase ---------------------------------------------------------------
+
+    def begin_phase(
+        self,
+        *,
+        refill,
+        int64_t start_ns,
+        bint is_warm_up,
+        int64_t deadline_ns,
+        int64_t min_queries,
+        int64_t max_queries,
+    ):
+        """Open a phase; the pipeline must be drained.
+
+        Parameters
+        ----------
+        refill : callable
+            Returns the next first samples, int64, in order of issue.
+        start_ns : int
+            When the phase begins, ns.
+        is_warm_up : bool
+            Whether a settled service time ends it.
+        deadline_ns : int
+            After this moment nothing is issued, if `min_queries` are done.
+        min_queries, max_queries : int
+            Queries to complete at least, to issue at most (-1: any number).
+        """
+        self._refill = refill
+        self._plan = None
+        self._plan_position = 0
+        self._deadline_ns = deadline_ns
+        self._min_queries = min_queries
+        self._max_queries = max_queries
+        self.issued_count = 0
+        self.stop_reason = STOP_NONE
+        self._timeline.begin(start_ns=start_ns, is_warm_up=is_warm_up)
+
+    cdef bint _must_stop(self, int64_t now_ns) noexcept:
+        if self.stop_reason != STOP_NONE:
+            return True
+        if self._max_queries >= 0 and self.issued_count >= self._max_queries:
+            self.stop_reason = STOP_QUERIES
+        elif self._timeline.completed_count >= self._min_queries:
+            if now_ns >= self._deadline_ns:
+                self.stop_reason = STOP_TIME
+            elif self._timeline.is_warm_up and self._timeline.is_settled:
+                self.stop_reason = STOP_SETTLED
+        return self.stop_reason != STOP_NONE
+
+    def must_stop(self):
+        """Whether nothing more may be issued in this phase."""
+        return self._must_stop(monotonic_ns())
+
+    def stop(self):
+        """Issue nothing more in this phase."""
+        if self.stop_reason == STOP_NONE:
+            self.stop_reason = STOP_ASKED
+
+    # -- issue -------------------------------------------------------------------
+
+    def issue(self, Answer answer not None, int64_t client, int64_t scheduled_ns):
+        """Issue the plan's next query for a client; an issue code."""
+        cdef int64_t now_ns = monotonic_ns()
+        cdef int64_t row_number
+        cdef Row* row
+        cdef int code
+        if self._must_stop(now_ns):
+            return ISSUE_STOPPED
+        if self._plan is None or self._plan_position >= self._plan.shape[0]:
+            self._plan = self._refill()
+            self._plan_position = 0
+        row_number = self._table.c_acquire()
+        if row_number < 0:
+            return ISSUE_FULL
+        row = &self._table.rows[row_number]
+        row.scheduled_ns = scheduled_ns
+        row.issued_ns = now_ns
+        row.sample_index = self._plan[self._plan_position]
+        row.client = client
+        return self._put(answer, row_number, now_ns)
+
+    def issue_data(self, Answer answer not None, arrays, addresses):
+        """Issue a query that brings its own arrays; an issue code.
+
+        Parameters
+        ----------
+        answer : Answer
+            What its client will await.
+        arrays : object
+            Kept alive until the answer is observed.
+        addresses : sequence of int
+            Where each input's data begins, in the order of the inputs.
+        """
+        cdef int64_t now_ns = monotonic_ns()
+        cdef int64_t row_number = self._table.c_acquire()
+        cdef Py_ssize_t j
+        cdef Row* row
+        if row_number < 0:
+            return ISSUE_FULL
+        row = &self._table.rows[row_number]
+        row.scheduled_ns = now_ns
+        row.issued_ns = now_ns
+        row.sample_index = -1
+        row.client = -1
+        for j in range(self._table.input_count):
+            self._table.sources[row_number * self._table.input_count + j] = (
+                <const char*><size_t>addresses[j]
+            )
+        Py_INCREF(arrays)
+        self._table.keepalives[row_number] = <PyObject*>arrays
+        return self._put(answer, row_number, now_ns)
+
+    cdef int _put(self, Answer answer, int64_t row_number, int64_t now_ns) except -1:
+        cdef int code
+        answer.c_issue()
+        Py_INCREF(answer)
+        self._table.waiters[row_number] = <PyObject*>answer
+        code = self._queue.c_put(row_number, now_ns)
+        if code == PUT_OK:
+            self._plan_position += 1
+            self.issued_count += 1
+            return ISSUE_OK
+        answer._state = 0
+        self._table.c_release(row_number)
+        return ISSUE_FULL if code == PUT_FULL else ISSUE_CLOSED
+
+    # -- drain -------------------------------------------------------------------
+
+    cdef bint _is_idle(self):
+        cdef CompletionRing ring
+        if self._remaining:
+            return False
+        for ring in self._rings:
+            if not ring.c_is_empty():
+                return False
+        return True
+
+    cdef int _begin_batch(self, CompletionRing ring) except -1:
+        # Copied and taken off at once: a client resumed below may issue a row whose
+        # batch needs the very same place in the ring.
+        self._batch = ring.c_peek()[0]
+        ring.c_advance()
+        self._batch_ring = ring
+        self._position = 0
+        self._remaining = self._batch.row_count
+        if self._timeline is not None:
+            self._timeline.c_fold_batch(&self._batch)
+        if self._batch.outcome == OUTCOME_FATAL:
+            self.fatal_error = <object>self._batch.payload
+            self.stop_reason = STOP_FAILED
+            self._discard_pending = True
+        elif self._batch.outcome == OUTCOME_FAILED:
+            if self._stop_on_failure:
+                self.stop_reason = STOP_FAILED
+                self._discard_pending = True
+            if self._on_failure is not None:
+                self._on_failure(
+                    <object>self._batch.payload,
+                    self._batch.row_count,
+                    self._table.rows[ring.c_peek_row()].sample_index,
+                )
+        return 0
+
+    cdef int64_t _hand_out(self, int64_t budget) except -1:
+        """Resume the clients of the current batch; how many rows were handed out."""
+        cdef int64_t handed = 0
+        cdef int64_t row_number, observed_ns
+        cdef int outcome
+        cdef Answer answer
+        while self._remaining and handed < budget:
+            row_number = self._batch_ring.c_next_row()
+            self._remaining -= 1
+            answer = <Answer>self._table.waiters[row_number]
+            observed_ns = monotonic_ns()
+            outcome = self._batch.outcome
+            if outcome == OUTCOME_OK and answer._state == ANSWER_ABANDONED:
+                outcome = OUTCOME_CANCELLED
+            if self._timeline is not None:
+                self._timeline.c_fold(
+                    &self._table.rows[row_number], &self._batch, observed_ns, outcome
+                )
+            self._table.c_release(row_number)
+            if answer._state != ANSWER_ABANDONED:
+                answer.observed_ns = observed_ns
+                answer.outcome = outcome
+                answer.position = self._position
+                answer.batch_size = self._batch.row_count
+                if self._batch.payload != NULL:
+                    answer.payload = <object>self._batch.payload
+            self._position += 1
+            handed += 1
+            if self._remaining == 0:
+                Py_CLEAR(self._batch.payload)
+            if answer._state != ANSWER_ABANDONED:
+                answer.c_wake()
+        return handed
+
+    cdef int64_t _drain_rings(self, int64_t budget) except -1:
+        cdef CompletionRing ring
+        cdef int64_t handed = 0
+        if self._remaining:
+            handed += self._hand_out(budget)
+        for ring in self._rings:
+            while handed < budget and not ring.c_is_empty():
+                self._begin_batch(ring)
+                handed += self._hand_out(budget - handed)
+        return handed
+
+    def drain(self):
+        """Hand out what has come back, and go to sleep properly."""
+        cdef int64_t budget = DRAIN_BUDGET
+        cdef bint finished = False
+        self._bell.c_clear()
+        try:
+            while budget > 0:
+                budget -= self._drain_rings(budget)
+                if budget > 0 and self._is_idle():
+                    self._bell.c_arm()
+                    if self._is_idle():
+                        finished = True
+                        break
+                    self._bell.c_disarm()
+        finally:
+            # Out of budget, or a client raised what stops the loop: come back.
+            if not finished:
+                self._bell.c_ring()
+        if self._discard_pending:
+            self._discard_pending = False
+            self.discard()
+        if self.blocked_count and self.on_space is not None:
+            self.on_space()
+
+    def discard(self):
+        """Drop every queued row: its client is resumed with a cancelled outcome."""
+        cdef int64_t[256] taken
+        cdef int64_t count, i, observed_ns
+        cdef Answer answer
+        while True:
+            count = self._queue.c_discard(taken, 256)
+            if count == 0:
+                return
+            for i in range(count):
+                answer = <Answer>self._table.waiters[taken[i]]
+                observed_ns = monotonic_ns()
+                if self._timeline is not None:
+                    self._timeline.c_fold(
+                        &self._table.rows[taken[i]], NULL, observed_ns,
+                        OUTCOME_CANCELLED,
+                    )
+                self._table.c_release(taken[i])
+                if answer._state != ANSWER_ABANDONED:
+                    answer.observed_ns = observed_ns
+                    answer.outcome = OUTCOME_CANCELLED
+                    answer.c_wake()
+
+    @property
+    def free_count(self):
+        """Queries that could be issued now without waiting."""
+        return min(
+            self._queue.max_queued - self._queue.c_count(), self._table._free_count
+        )
+
+    def __repr__(self):
+        return (
+            f"<Dispatcher [{self.issued_count} issued | "
+            f"{self._table.in_flight_count} in flight]>"
+        )

@@ -1,0 +1,42 @@
+from libc.stdint cimport int64_t
+
+from bytemlperf._native.batch_queue cimport BatchQueue
+from bytemlperf._native.completion_ring cimport BatchRecord, CompletionRing, Doorbell
+from bytemlperf._native.row_table cimport RowTable
+
+cdef struct InputLayout:
+    const char* library     # first byte of the loaded samples; NULL: rows bring data
+    char* buffer            # this thread's own gather buffer, 64-byte aligned
+    int64_t sample_bytes
+    int64_t rows_per_sample
+    bint is_view            # of the current batch
+
+
+cdef class PredictLoop:
+    # Owned by one predict thread once `serve` runs; before that, by its maker.
+    cdef BatchQueue _queue
+    cdef RowTable _table
+    cdef CompletionRing _ring
+    cdef Doorbell _bell
+    cdef InputLayout* _inputs
+    cdef int64_t* _taken                # rows of the current batch
+    cdef Py_ssize_t _input_count
+    cdef int64_t _samples_per_query
+    cdef list _names
+    cdef list _library                  # read-only arrays, or None for each
+    cdef list _buffers                  # read-only arrays of max_batch queries
+    cdef dict _gathered_feeds           # by row count: feeds that are all gathered
+    cdef object _on_outputs
+    cdef int64_t _kept_outputs          # batches whose outputs are still wanted; -1 all
+    cdef int64_t _max_wake_delay_ns
+    cdef int64_t _skipped_wakes
+    cdef int64_t _first_skipped_ns
+    cdef readonly int64_t thread_index
+    cdef readonly int64_t thread_count
+    cdef readonly int64_t batch_count
+    cdef readonly bint has_exited
+
+    cdef bint _gather(self, int64_t count) noexcept nogil
+    cdef dict _feeds(self, int64_t count, bint any_view)
+    cdef void _publish(self, BatchRecord* batch) noexcept nogil
+    cdef bint _is_all_views(self) noexcept nogil

@@ -1,0 +1,124 @@
+"""Record nanoseconds into HdrHistogram cells at native speed.
+
+The layout is the hdrhistogram package's own for 1 ns to 1 h at 3 significant digits, so
+that the cells can be handed to it (and to anyone's tools) as they are.
+"""
+
+cimport cython
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.stdint cimport int64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memset
+
+from bytemlperf.errors import ConfigError
+
+LOWEST_NS = 1
+HIGHEST_TRACKABLE_NS = 3_600_000_000_000
+SIGNIFICANT_DIGITS = 3
+CELL_COUNT = COUNTS_LEN
+
+cdef int64_t NONE_YET = 0x7FFFFFFFFFFFFFFF
+
+
+@cython.final
+cdef class Recorder:
+    """A histogram of nanoseconds with one writer.
+
+    Values below 0 or above 1 h are clamped into the range and counted in
+    `overflow_count`.
+
+    Notes
+    -----
+    Thread-safety: one thread records; any thread may read, and gets a moment's view.
+    """
+
+    def __cinit__(self):
+        self.cells.min_ns = NONE_YET
+        self.cells.counts = <int64_t*>calloc(COUNTS_LEN, sizeof(int64_t))
+        if self.cells.counts == NULL:
+            raise MemoryError("no memory for the cells of a histogram")
+
+    def __dealloc__(self):
+        free(self.cells.counts)
+
+    cdef int64_t c_at_rank(self, int64_t rank) noexcept nogil:
+        """Highest value of the cell that holds the rank-th smallest value (from 1)."""
+        cdef int64_t seen = 0
+        cdef int64_t i, bucket, low
+        for i in range(COUNTS_LEN):
+            seen += self.cells.counts[i]
+            if seen >= rank:
+                bucket = (i >> SUB_BUCKET_HALF_BITS) - 1
+                low = (i & (SUB_BUCKET_HALF - 1)) + SUB_BUCKET_HALF
+                if bucket < 0:
+                    return min(low - SUB_BUCKET_HALF, self.cells.max_ns)
+                return min(((low + 1) << bucket) - 1, self.cells.max_ns)
+        return self.cells.max_ns
+
+    cdef void c_reset(self) noexcept nogil:
+        memset(self.cells.counts, 0, COUNTS_LEN * sizeof(int64_t))
+        self.cells.total = 0
+        self.cells.min_ns = NONE_YET
+        self.cells.max_ns = 0
+        self.cells.overflow = 0
+        self.cells.sum_low_ns = 0
+        self.cells.sum_high = 0
+
+    def record(self, int64_t value_ns, int64_t count=1):
+        """Count a value `count` times."""
+        if count < 1:
+            raise ConfigError(f"a value is counted at least once, not {count} times")
+        record(&self.cells, value_ns, count)
+
+    def record_many(self, const int64_t[::1] values_ns):
+        """Count each of the values once, without the GIL."""
+        cdef Py_ssize_t i
+        with nogil:
+            for i in range(values_ns.shape[0]):
+                record(&self.cells, values_ns[i], 1)
+
+    def at_rank(self, int64_t rank):
+        """Highest value equivalent to the rank-th smallest, ns; ranks start at 1."""
+        if not 1 <= rank <= self.cells.total:
+            raise ConfigError(f"rank {rank} is not in 1..{self.cells.total}")
+        return self.c_at_rank(rank)
+
+    def reset(self):
+        """Forget everything."""
+        self.c_reset()
+
+    def counts(self):
+        """Cells as bytes: int64, native byte order, `CELL_COUNT` of them."""
+        return PyBytes_FromStringAndSize(
+            <char*>self.cells.counts, COUNTS_LEN * sizeof(int64_t)
+        )
+
+    @property
+    def total_count(self):
+        """Values recorded, overflowed ones included."""
+        return self.cells.total
+
+    @property
+    def overflow_count(self):
+        """Values that had to be clamped."""
+        return self.cells.overflow
+
+    @property
+    def min_ns(self):
+        """Smallest value, exact, ns; 0 if there is none."""
+        return self.cells.min_ns if self.cells.total else 0
+
+    @property
+    def max_ns(self):
+        """Largest value, exact, ns; 0 if there is none."""
+        return self.cells.max_ns
+
+    @property
+    def sum_ns(self):
+        """Sum of all values, exact, ns."""
+        return int(self.cells.sum_high) * 1_000_000_000 + self.cells.sum_low_ns
+
+    def __repr__(self):
+        return (
+            f"<Recorder [{self.cells.total} values | {self.cells.overflow} overflowed]>"
+        )

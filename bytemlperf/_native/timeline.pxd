@@ -1,0 +1,68 @@
+from libc.stdint cimport int32_t, int64_t
+
+from bytemlperf._native.completion_ring cimport BatchRecord
+from bytemlperf._native.recorder cimport Recorder
+from bytemlperf._native.row_table cimport Row
+
+cdef struct TimelineRow:
+    int64_t sample_index
+    int64_t scheduled_ns
+    int64_t issued_ns
+    int64_t batched_ns      # -1: never reached, here and below
+    int64_t started_ns
+    int64_t done_ns
+    int64_t observed_ns
+    int64_t batch_id
+    int32_t client
+    short outcome
+    short warm_up
+
+
+cdef class Timeline:
+    # Written by the loop thread only. The progress thread reads `latency` and
+    # `completed_count` and gets a moment's view.
+    cdef readonly Recorder latency
+    cdef readonly Recorder schedule_lag
+    cdef readonly Recorder queue_wait
+    cdef readonly Recorder gather
+    cdef readonly Recorder service
+    cdef readonly Recorder wakeup
+    cdef Recorder _second               # latency within the current second
+    cdef readonly list series
+    cdef int64_t _second_index
+    cdef readonly int64_t samples_per_query
+    cdef readonly bint is_warm_up
+    cdef readonly int64_t start_ns      # begin of the phase
+    cdef readonly int64_t first_scheduled_ns
+    cdef readonly int64_t last_done_ns
+    cdef readonly int64_t completed_count
+    cdef readonly int64_t failed_count
+    cdef readonly int64_t cancelled_count
+    cdef readonly int64_t view_count
+    cdef readonly int64_t gather_count
+    cdef int64_t* _batch_sizes          # batches by size in queries, 0..max_batch
+    cdef readonly int64_t max_batch
+    # Settling of the service time, evaluated during warm-up only.
+    cdef int64_t* _window
+    cdef readonly int64_t settle_batches
+    cdef readonly int64_t settle_windows
+    cdef readonly double settle_tolerance
+    cdef int64_t _window_fill
+    cdef int64_t _agreeing_windows
+    cdef int64_t _last_median_ns
+    cdef readonly bint is_settled
+    # Rows kept for the caller, one fixed chunk at a time.
+    cdef TimelineRow* _chunk
+    cdef int64_t _chunk_fill
+    cdef readonly int64_t chunk_rows
+    cdef object _on_chunk
+
+    cdef int c_fold(
+        self, Row* row, BatchRecord* batch, int64_t observed_ns, int outcome
+    ) except -1
+    cdef void c_fold_batch(self, BatchRecord* batch) noexcept nogil
+    cdef int _keep(
+        self, Row* row, BatchRecord* batch, int64_t observed_ns, int outcome
+    ) except -1
+    cdef int _close_seconds(self, int64_t second) except -1
+    cdef void _observe_service(self, int64_t service_ns) noexcept nogil

@@ -1,0 +1,51 @@
+from collections.abc import Callable
+from typing import Final, final
+
+from bytemlperf._native.recorder import Recorder
+
+__all__ = ["ROW_BYTES", "Timeline"]
+
+ROW_BYTES: Final[int]
+
+@final
+class Timeline:
+    """Histograms, counts and series of one run, and its rows if they are kept."""
+
+    latency: Recorder
+    schedule_lag: Recorder
+    queue_wait: Recorder
+    gather: Recorder
+    service: Recorder
+    wakeup: Recorder
+    series: list[tuple[int, int, int, int, int]]
+    samples_per_query: int
+    max_batch: int
+    settle_batches: int
+    settle_windows: int
+    settle_tolerance: float
+    chunk_rows: int
+    is_warm_up: bool
+    is_settled: bool
+    start_ns: int
+    first_scheduled_ns: int
+    last_done_ns: int
+    completed_count: int
+    failed_count: int
+    cancelled_count: int
+    view_count: int
+    gather_count: int
+    def __init__(
+        self,
+        samples_per_query: int,
+        max_batch: int,
+        *,
+        settle_batches: int = 8,
+        settle_windows: int = 3,
+        settle_tolerance: float = 0.05,
+        chunk_rows: int = 0,
+        on_chunk: Callable[[memoryview], object] | None = None,
+    ) -> None: ...
+    def begin(self, *, start_ns: int, is_warm_up: bool) -> None: ...
+    def finish(self) -> None: ...
+    def flush_chunk(self) -> None: ...
+    def batch_size_counts(self) -> dict[int, int]: ...
