@@ -73,7 +73,8 @@ class Overrides:
     compile_only
         Compile, report and stop.
     point_seconds
-        Time limit of one batch size's measured window (10; 3 with --quick).
+        Time limit of one batch size's measured window: 10, or 3 with --quick. With
+        --iterations alone there is none: so many queries are asked for, so many run.
     """
 
     model: Annotated[str | None, Parameter(group=FIELDS)] = None
@@ -87,13 +88,19 @@ class Overrides:
     compile_only: Annotated[bool | None, _flag(FIELDS, "--no_compile_only")] = None
     point_seconds: Annotated[float | None, Parameter(group=FIELDS)] = None
 
-    def fields(self, *, quick: bool) -> dict[str, Any]:
+    def default_point_seconds(self, *, quick: bool) -> float | None:
+        """Return the time limit of points whose workload sets none."""
+        if self.iterations is not None:
+            return None
+        return QUICK_POINT_SECONDS if quick else DEFAULT_POINT_SECONDS
+
+    def fields(self) -> dict[str, Any]:
         """Return the fields that were given, by name, in the workload's types."""
-        given = {name: value for name, value in asdict(self).items() if value is not None}
+        given = {
+            name: value for name, value in asdict(self).items() if value is not None
+        }
         if self.batch_sizes is not None:
             given["batch_sizes"] = _batch_sizes(self.batch_sizes)
-        if quick:
-            given.setdefault("point_seconds", QUICK_POINT_SECONDS)
         return given
 
 
@@ -153,8 +160,8 @@ def measure(
     weights: Annotated[Weights, Parameter(group=HOW)] = "auto",
     keep_timeline: Annotated[bool, _flag(HOW)] = False,
     answers: Annotated[Path | None, Parameter(group=HOW)] = None,
-    overrides: Overrides = Overrides(),  # noqa: B008 - frozen
-    places: Places = Places(),  # noqa: B008 - frozen
+    overrides: Overrides = Overrides(),
+    places: Places = Places(),
 ) -> int:
     """Run tasks on a hardware type and report.
 
@@ -190,6 +197,7 @@ def measure(
         hardware_types=hardware_types,
         weights=weights,
         seed=seed,
+        point_seconds=overrides.default_point_seconds(quick=quick),
         keep_timeline=keep_timeline,
         answers=answers,
     )
@@ -202,7 +210,7 @@ def prepare(
     tasks: Annotated[str, Parameter(name=["--tasks", "--task"], group=WHAT)] = "all",
     weights: Annotated[Weights, Parameter(group=HOW)] = "auto",
     seed: Annotated[int, Parameter(group=HOW)] = 0,
-    places: Places = Places(),  # noqa: B008 - frozen
+    places: Places = Places(),
 ) -> int:
     """Build or download models and samples into the cache, and measure nothing.
 
@@ -270,7 +278,7 @@ def _select(asked: str, overrides: Overrides, quick: bool) -> list[WorkloadFile]
 
     from bytemlperf.workloads import Workload, find_workloads
 
-    fields = overrides.fields(quick=quick)
+    fields = overrides.fields()
     selected = []
     for file in find_workloads(asked):
         merged = msgspec.to_builtins(file.workload) | fields
@@ -322,6 +330,7 @@ def _request(
     hardware_types: tuple[str, ...],
     weights: Weights,
     seed: int,
+    point_seconds: float | None = DEFAULT_POINT_SECONDS,
     keep_timeline: bool = False,
     answers: Path | None = None,
 ) -> SessionRequest:
@@ -356,7 +365,7 @@ def _request(
         model_path=places.model_path,
         weights=weights,
         seed=seed,
-        point_seconds=DEFAULT_POINT_SECONDS,
+        point_seconds=point_seconds,
         keep_timeline=keep_timeline,
         answers=answers,
         command_line=("bytemlperf", *sys.argv[1:]),

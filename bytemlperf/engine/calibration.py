@@ -37,7 +37,7 @@ class CalibrationData:
         self._rows_per_sample = rows_per_sample
         self.batch_size = batch_size
         name = next(iter(arrays))
-        self._count = arrays[name].shape[0] // rows_per_sample[name]
+        self._count: int = arrays[name].shape[0] // rows_per_sample[name]
 
     def get_item_count(self) -> int:
         """Return the number of samples."""

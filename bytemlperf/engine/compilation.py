@@ -214,13 +214,13 @@ def _changed(
         return None
     if not isinstance(answer, dict) or not set(configs) <= set(answer):
         raise CompileError(
-            f"{who}.{method} returned {type(answer).__name__}, expected None or configs "
-            f"with the keys {', '.join(configs)}"
+            f"{who}.{method} returned {type(answer).__name__}, expected None or "
+            f"configs with the keys {', '.join(configs)}"
         )
     path = answer["model_info"].get("model_path")
     if path is not None and not Path(path).exists():
         raise CompileError(
-            f"{who}.{method} returned model_info.model_path {path!r}, which is not there"
+            f"{who}.{method} returned model_info.model_path {path!r}: not there"
         )
     return answer
 
@@ -242,7 +242,7 @@ def _timed_compile(
 def _batch_sizes(backend: Backend, asked: tuple[int, ...]) -> tuple[int, ...]:
     """Return the backend's own batch sizes, checked, or the workload's."""
     who = backend.hardware_type
-    best = vendor_call(who, "get_best_batch_size", backend.get_best_batch_size)
+    best: Any = vendor_call(who, "get_best_batch_size", backend.get_best_batch_size)
     if best is None:
         return asked
     if not isinstance(best, list | tuple) or not all(

@@ -31,7 +31,10 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 
 
 def predict_samples(
-    predict: FittedPredict, arrays: Arrays, samples: PreparedSamples, count: int,
+    predict: FittedPredict,
+    arrays: Arrays,
+    samples: PreparedSamples,
+    count: int,
     emitter: Emitter,
 ) -> dict[str, npt.NDArray[Any]]:
     """Predict the first `count` samples, batch by batch; no tail is dropped.

@@ -57,7 +57,8 @@ def describe_host() -> Host:
         os=_os_name(),
         governor=governor,
         load_average_1min=os.getloadavg()[0],
-        in_container=Path("/.dockerenv").exists() or Path("/run/.containerenv").exists(),
+        in_container=Path("/.dockerenv").exists()
+        or Path("/run/.containerenv").exists(),
         hypervisor=_read("/sys/hypervisor/type")
         or ("yes" if "hypervisor" in _cpu_flags() else None),
     )

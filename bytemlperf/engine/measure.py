@@ -58,7 +58,7 @@ from bytemlperf.report.schema import (
     Provenance,
     SkippedPoint,
 )
-from bytemlperf.runtime import ArraySamples, event_loop_name, random_generator_name
+from bytemlperf.runtime import RNG_NAME, ArraySamples
 from bytemlperf.runtime.clock import utc_now
 from bytemlperf.workloads import Workload
 
@@ -192,8 +192,7 @@ class _Measurement:
                     if name in os.environ
                 },
                 environment_kind=job.environment_kind,
-                event_loop=event_loop_name(),
-                random_generator=random_generator_name(),
+                random_generator=RNG_NAME,
                 interact_info=job.interact_info,
             ),
         )
@@ -255,10 +254,16 @@ class _Measurement:
         plan = PointPlan(
             clients=self._workload.clients,
             iterations=self._workload.iterations,
-            point_seconds=self._workload.point_seconds or job.point_seconds,
+            point_seconds=(
+                self._workload.point_seconds
+                if self._workload.point_seconds is not None
+                else job.point_seconds
+            ),
             seed=job.seed,
             timeline_dir=job.timeline_dir,
         )
+        if job.timeline_dir is not None:
+            Path(job.timeline_dir).mkdir(parents=True, exist_ok=True)
         batch_ns_per_sample = first.batch_ns / first.batch_size
         loaded: Loaded | None = first
         for batch_size in compiled.batch_sizes:
@@ -291,11 +296,9 @@ class _Measurement:
             emitter.record(PointDone(point))
 
     def _resident(self, batch_size: int) -> ArraySamples:
-        """Return samples for queries of `batch_size`, in memory before the clock."""
+        """Return samples for queries of `batch_size`; the run loads them."""
         arrays = self._at_least(batch_size)
-        samples = ArraySamples(arrays, self._rows_per_sample)
-        samples.load(range(samples.count))
-        return samples
+        return ArraySamples(arrays, self._rows_per_sample)
 
     def _vendor_benchmark(self, backend: Backend, data: CalibrationData) -> None:
         """Ask for the vendor's own figures, shown beside ours."""

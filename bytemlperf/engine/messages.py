@@ -7,7 +7,7 @@ event that reached the disk; events come up until `Finished` or `Failed`.
 
 from __future__ import annotations
 
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import msgspec
 
@@ -99,7 +99,7 @@ class PrepareJob(msgspec.Struct, frozen=True, tag="prepare"):
     cache_dir: str
     data_root: str | None
     model_path: str | None
-    weights: str
+    weights: Literal["auto", "seeded", "download"]
     need_model: bool
     need_reference: bool
     max_samples: int
@@ -119,7 +119,7 @@ class MeasureJob(msgspec.Struct, frozen=True, tag="measure"):
     prepared: PreparedTask
     interact_info: dict[str, Any]
     seed: int
-    point_seconds: float
+    point_seconds: float | None
     skip_batch_sizes: tuple[int, ...]
     done_phases: tuple[str, ...]
     timeline_dir: str | None

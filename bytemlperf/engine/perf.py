@@ -33,6 +33,7 @@ from bytemlperf.runtime import (
     ClosedLoop,
     Histogram,
     Limits,
+    Progress,
     Recording,
     WarmUp,
     run_sync,
@@ -47,6 +48,7 @@ MIN_QUERIES = 7
 # A batch size is skipped if its smallest query count would outlast the point's time
 # limit this many times over.
 MAX_POINT_OVERRUN = 8.0
+MAX_WARM_UP_SECONDS = 5.0
 LOAD_DEADLINE_SECONDS = 1800.0
 DEADLINE_SLACK_SECONDS = 120.0
 # Silence of this many predicted batches means a hang, however slow the model is.
@@ -60,8 +62,8 @@ class PointPlan(msgspec.Struct, frozen=True):
     ----------
     clients, iterations : int
         Of the workload.
-    point_seconds : float
-        Time limit of the measured window.
+    point_seconds : float or None
+        Time limit of the measured window; None: iterations alone end it.
     seed : int
         Of the sample order.
     timeline_dir : str or None
@@ -70,7 +72,7 @@ class PointPlan(msgspec.Struct, frozen=True):
 
     clients: int
     iterations: int
-    point_seconds: float
+    point_seconds: float | None
     seed: int
     timeline_dir: str | None
 
@@ -150,7 +152,7 @@ def load_batch_size(
     start_ns = now_ns()
     vendor_call(who, "load", lambda: backend.load(batch_size), LoadError)
     load_ns = now_ns() - start_ns
-    loaded = vendor_call(
+    loaded: Any = vendor_call(
         who, "get_loaded_batch_size", backend.get_loaded_batch_size, LoadError
     )
     if not isinstance(loaded, int) or loaded < 1:
@@ -183,7 +185,7 @@ def load_batch_size(
 
 
 def predicted_skip(
-    batch_size: int, batch_ns: int, point_seconds: float
+    batch_size: int, batch_ns: int, point_seconds: float | None
 ) -> SkippedPoint | None:
     """Say whether a batch size would outlast its time limit several times over.
 
@@ -193,8 +195,8 @@ def predicted_skip(
         Samples per query.
     batch_ns : int
         Predicted or piloted duration of one query.
-    point_seconds : float
-        Time limit of the measured window.
+    point_seconds : float or None
+        Time limit of the measured window; without one nothing is skipped.
 
     Returns
     -------
@@ -202,7 +204,7 @@ def predicted_skip(
         None: measure it.
     """
     least_seconds = MIN_QUERIES * batch_ns / 1e9
-    if least_seconds <= MAX_POINT_OVERRUN * point_seconds:
+    if point_seconds is None or least_seconds <= MAX_POINT_OVERRUN * point_seconds:
         return None
     return SkippedPoint(
         batch_size=batch_size,
@@ -244,7 +246,10 @@ def measure_point(
     """
     batch_size = loaded.batch_size
     min_queries = min(MIN_QUERIES, plan.clients * plan.iterations)
-    longest = max(plan.point_seconds, min_queries * loaded.batch_ns / 1e9)
+    limit_seconds = plan.point_seconds
+    if limit_seconds is None:
+        limit_seconds = plan.clients * plan.iterations * loaded.batch_ns / 1e9
+    longest = max(limit_seconds, min_queries * loaded.batch_ns / 1e9)
     emitter.phase(
         "perf",
         DEADLINE_SLACK_SECONDS + 4 * longest + DEADLINE_BATCHES * loaded.batch_ns / 1e9,
@@ -267,13 +272,9 @@ def measure_point(
         batching=Batching(max_batch=batch_size, predict_threads=predict_threads),
         seed=plan.seed,
         limits=Limits(max_seconds=plan.point_seconds, min_queries=min_queries),
-        warm_up=WarmUp(max_seconds=plan.point_seconds / 2),
+        warm_up=_warm_up(warm_up_seconds(plan), loaded.batch_ns),
         timeline_path=timeline,
-        on_progress=lambda progress: emitter.progress(
-            progress.query_count,
-            total,
-            f"{progress.samples_per_s:.4g} samples/s",
-        ),
+        on_progress=lambda progress: _tell(emitter, progress, total, batch_size),
     )
     return point_from(recording, loaded, plan, predict_threads, min_queries, timeline)
 
@@ -297,13 +298,12 @@ def point_from(
     )
     warnings = list(loaded.warnings)
     if not recording.warm_up.settled:
-        warnings.append(
-            "service time had not settled when the warm-up's time was over"
-        )
+        warnings.append("service time had not settled when the warm-up's time was over")
     return Point(
         batch_size=loaded.batch_size,
         clients=plan.clients,
         iterations=plan.iterations,
+        point_seconds=plan.point_seconds,
         max_batch=loaded.batch_size,
         max_delay_us=0,
         predict_threads=predict_threads,
@@ -337,6 +337,7 @@ def point_from(
         involuntary_switches=recording.involuntary_switches,
         load_ns=loaded.load_ns,
         loaded_batch_size=loaded.predict.loaded_batch_size,
+        event_loop=recording.loop,
         warm_up=WarmUpReport(
             query_count=recording.warm_up.query_count,
             duration_ns=recording.warm_up.duration_ns,
@@ -363,13 +364,19 @@ def point_from(
             overflow_count=recording.overflow_count,
         ),
         warnings=warnings,
-        errors=[str(failure) for failure in recording.failures],
+        errors=[
+            f"{failure.error} (batch of {failure.batch_size} samples, "
+            f"first sample {failure.sample_index})"
+            for failure in recording.failures
+        ],
         timeline_file=str(timeline) if timeline else None,
     )
 
 
 def distribution(histogram: Histogram) -> Distribution:
-    """Turn a histogram into the report's words."""
+    """Turn a histogram into the report's words; an empty one is all zeros."""
+    if not histogram.count:
+        return Distribution(0, 0, 0, 0.0, 0, 0, 0, 0, 0, histogram.encode())
     return Distribution(
         count=histogram.count,
         min_ns=histogram.min,
@@ -382,6 +389,32 @@ def distribution(histogram: Histogram) -> Distribution:
         overflow_count=histogram.overflow_count,
         hdr_v2_base64=histogram.encode(),
     )
+
+
+def warm_up_seconds(plan: PointPlan) -> float:
+    """Return the warm-up's time limit: half the window's, at most 5 s."""
+    if plan.point_seconds is None:
+        return MAX_WARM_UP_SECONDS
+    return min(MAX_WARM_UP_SECONDS, plan.point_seconds / 2)
+
+
+def _warm_up(max_seconds: float, batch_ns: int) -> WarmUp:
+    """Return a warm-up whose windows are short enough for a slow model to settle."""
+    standard = WarmUp()
+    fitting = int(max_seconds * 1e9 / max(1, batch_ns) / (standard.settle_windows + 1))
+    return WarmUp(
+        max_seconds=max_seconds,
+        settle_batches=max(1, min(standard.settle_batches, fitting)),
+    )
+
+
+def _tell(emitter: Emitter, progress: Progress, total: int, batch_size: int) -> None:
+    """Pass a running point's figures on."""
+    stage = "warm-up" if progress.is_warm_up else "measuring"
+    text = f"{stage} {progress.recent_qps * batch_size:.4g} samples/s"
+    if progress.recent_p50_ns is not None:
+        text += f", p50 {progress.recent_p50_ns / 1e6:.3g} ms"
+    emitter.progress(0 if progress.is_warm_up else progress.done_queries, total, text)
 
 
 def _fit_warnings(who: str, predict: FittedPredict, batch_size: int) -> list[str]:

@@ -34,6 +34,7 @@ from bytemlperf.model_zoo import (
     prepare_model,
     reference_outputs,
 )
+from bytemlperf.runtime.clock import now_ns
 
 __all__ = ["prepare_task"]
 
@@ -134,6 +135,7 @@ def _model(
         model_path=Path(job.model_path) if job.model_path else None,
         weights=job.weights,
         progress=lambda stage, done, total: emitter.progress(done, total, stage),
+        now_ns=now_ns,
     )
 
 
@@ -185,10 +187,10 @@ def _reference(
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{key}.{os.getpid()}.tmp.npz")
     try:
-        np.savez(
-            partial,
-            **{name: np.concatenate([part[name] for part in parts]) for name in parts[0]},
-        )
+        outputs: dict[str, Any] = {
+            name: np.concatenate([part[name] for part in parts]) for name in parts[0]
+        }
+        np.savez(partial, **outputs)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

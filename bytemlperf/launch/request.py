@@ -40,8 +40,9 @@ class SessionRequest(msgspec.Struct, frozen=True, kw_only=True):
         Where weights come from.
     seed : int
         Of the samples and of their order.
-    point_seconds : float
-        Longest measured window of a point that does not set its own, > 0.
+    point_seconds : float or None
+        Longest measured window of a point that does not set its own, > 0; None: no
+        limit.
     keep_timeline : bool
         Whether every query's row is written too.
     answers : Path or None
@@ -59,7 +60,7 @@ class SessionRequest(msgspec.Struct, frozen=True, kw_only=True):
     model_path: Path | None = None
     weights: Literal["auto", "seeded", "download"] = "auto"
     seed: int = 0
-    point_seconds: float = 10.0
+    point_seconds: float | None = 10.0
     keep_timeline: bool = False
     answers: Path | None = None
     command_line: tuple[str, ...] = ()

@@ -97,6 +97,8 @@ class Point(msgspec.Struct, frozen=True):
         Samples per query, as the workload says.
     clients, iterations : int
         Client coroutines, and queries asked of each.
+    point_seconds : float or None
+        Time limit of the window; None: there was none.
     max_batch, max_delay_us, predict_threads : int
         Dynamic batching and threads of the system under test.
     query_count, sample_count, failed_count : int
@@ -123,6 +125,8 @@ class Point(msgspec.Struct, frozen=True):
         Highest resident memory of the worker up to the point's end.
     load_ns, loaded_batch_size : int
         Duration of `Backend.load`, and what the backend says it loaded.
+    event_loop : str
+        ``"uvloop"`` or ``"asyncio"``.
     warm_up : WarmUpReport
         What came before the window.
     series : list of SeriesSecond
@@ -140,6 +144,7 @@ class Point(msgspec.Struct, frozen=True):
     batch_size: int
     clients: int
     iterations: int
+    point_seconds: float | None
     max_batch: int
     max_delay_us: int
     predict_threads: int
@@ -167,6 +172,7 @@ class Point(msgspec.Struct, frozen=True):
     involuntary_switches: int
     load_ns: int
     loaded_batch_size: int
+    event_loop: str
     warm_up: WarmUpReport
     series: list[SeriesSecond] = []
     invalid_reasons: list[str] = []
@@ -378,7 +384,6 @@ class Provenance(msgspec.Struct, frozen=True):
     seed: int
     environment: dict[str, str]
     environment_kind: str
-    event_loop: str
     random_generator: str
     interact_info: dict[str, Any] = {}
 

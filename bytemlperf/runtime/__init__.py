@@ -5,6 +5,7 @@ the concurrent calls of a long-lived program. It knows no model, report or frame
 """
 
 from bytemlperf.runtime.clock import cpu_time_ns, now_ns, utc_now
+from bytemlperf.runtime.plan import RNG_NAME
 from bytemlperf.runtime.progress import Progress
 from bytemlperf.runtime.recorder import (
     Failure,
@@ -20,6 +21,7 @@ from bytemlperf.runtime.scheduler import Scheduler
 from bytemlperf.runtime.timeline import TIMELINE_DTYPE
 
 __all__ = [
+    "RNG_NAME",
     "TIMELINE_DTYPE",
     "ArraySamples",
     "Batching",

@@ -356,6 +356,9 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
     series: tuple[Second, ...]
     warm_up: WarmUpRecording
     peak_queued: int
+    cpu_ns: int
+    voluntary_switches: int
+    involuntary_switches: int
     loop: str
     rng: str
     seed: int

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import operator
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import numpy as np
 from bytemlperf._native.dispatcher import STOPPED_BY_FAILURE, STOPPED_BY_TIME
 from bytemlperf._native.timeline import Timeline
 from bytemlperf.errors import ConfigError, PredictError
+from bytemlperf.runtime.clock import Usage, usage
 from bytemlperf.runtime.closed_loop import ClosedLoopPhase
 from bytemlperf.runtime.plan import RNG_NAME, SampleOrder
 from bytemlperf.runtime.predictor import Feeds, InputLayout, Predict, Predictor
@@ -281,12 +283,14 @@ class _Session:
         """Warm up and measure."""
         async with self._predictor.serving():
             settled_part = await self._run_warm_up()
+            used_before = usage()
             phase = await self._walk(
                 max_seconds=self._limits.max_seconds,
                 min_queries=self._limits.min_queries,
                 max_queries=0 if self._has_failed else None,
                 is_warm_up=False,
             )
+            used_after = usage()
         self._timeline.finish()
         if self._timeline.chunk_rows:
             self._timeline.flush_chunk()
@@ -294,7 +298,8 @@ class _Session:
         if fatal is not None:
             raise fatal
         self._check_first_outputs()
-        return self._record(settled_part, phase)
+        used = Usage(*map(operator.sub, used_after, used_before))
+        return self._record(settled_part, phase, used)
 
     @property
     def _has_failed(self) -> bool:
@@ -349,7 +354,9 @@ class _Session:
         await phase.walk()
         return phase
 
-    def _record(self, warm_up: WarmUpRecording, phase: ClosedLoopPhase) -> Recording:
+    def _record(
+        self, warm_up: WarmUpRecording, phase: ClosedLoopPhase, used: Usage
+    ) -> Recording:
         timeline = self._timeline
         reason = self._predictor.dispatcher.stop_reason
         ended_by: EndedBy = "iterations"
@@ -386,6 +393,7 @@ class _Session:
             series=tuple(Second(*second) for second in timeline.series),
             warm_up=warm_up,
             peak_queued=self._predictor.queue.peak_queued,
+            **used._asdict(),
             loop=type(self._loop).__module__.partition(".")[0],
             rng=RNG_NAME,
             seed=self._seed,
