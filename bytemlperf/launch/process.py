@@ -86,6 +86,7 @@ class WorkerProcess:
         os.set_blocking(self.event_fd, False)
         self.pid = self._process.pid
         self.pid_fd = os.pidfd_open(self.pid)
+        self._guard = _start_guard(self.pid)
 
     def __enter__(self) -> WorkerProcess:
         return self
@@ -213,7 +214,28 @@ class WorkerProcess:
         # A child that the worker forgot would keep its cores busy under the next
         # measurement. The unreaped leader keeps the group's id from being reused.
         self.signal_group(signal.SIGKILL)
+        if self._guard.returncode is None:
+            # Before the id is free for others, nobody may want to kill it any more.
+            self._guard.kill()
+            self._guard.communicate()
         return self._process.wait()
+
+
+def _start_guard(pid: int) -> subprocess.Popen[bytes]:
+    """Start a process that ends the worker's group when this process is gone.
+
+    The worker itself cannot do that for its children: the kernel's parent-death signal
+    reaches only the worker, and may do so before any of its threads can act. The
+    guard reads from a pipe that only this process writes to, and so never returns from
+    reading while this process lives.
+    """
+    return subprocess.Popen(
+        ["/bin/sh", "-c", 'read _; kill -s KILL -- "-$1"', "guard", str(pid)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 def _open_log(path: Path) -> int:
