@@ -102,6 +102,7 @@ def make_point(
         "load_ns": 112_000_000,
         "loaded_batch_size": batch_size,
         "event_loop": "uvloop",
+        "point_seconds": 10.0,
         "warm_up": WarmUpReport(12, 12 * service_ns, True, distribution(service[:12])),
         "series": [SeriesSecond(0, batch_size * 40, *(service_ns,) * 3)],
     }

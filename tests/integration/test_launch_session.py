@@ -1,0 +1,385 @@
+"""Whole sessions over a worker that keeps the protocol: what is left after every fault."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from support import fake_worker
+from support.recording_observer import RecordingObserver
+
+from bytemlperf.errors import (
+    BackendUnavailableError,
+    ConfigError,
+    StorageError,
+    UnknownNameError,
+)
+from bytemlperf.launch.journal import read_journal
+from bytemlperf.launch.request import SessionRequest
+from bytemlperf.launch.session import exit_code, prepare_session, run_session
+from bytemlperf.launch.task_run import WorkerCommand
+from bytemlperf.report.schema import InvocationIndex, TaskResult
+from bytemlperf.report.storage import OutFolder, read_index, read_result
+from bytemlperf.workloads import Workload, WorkloadFile
+
+TESTS = Path(fake_worker.__file__).parents[1]
+MODEL = "resnet50-torch-fp32"
+
+
+def make_task(name: str = "first", **fields: Any) -> WorkloadFile:
+    workload = Workload(**({"model": MODEL, "batch_sizes": (1, 4, 8)} | fields))
+    return WorkloadFile(name, Path(f"{name}.json"), "f" * 64, workload)
+
+
+def make_request(tmp_path: Path, *tasks: WorkloadFile, **fields: Any) -> SessionRequest:
+    return SessionRequest(
+        tasks=tasks or (make_task(),),
+        hardware_types=fields.pop("hardware_types", ("CPU",)),
+        out_dir=tmp_path / "out",
+        cache_dir=tmp_path / "cache",
+        command_line=("bytemlperf", "--tasks", "first"),
+        **fields,
+    )
+
+
+def finder(
+    faults: dict[str, str] | None = None, **more: str
+) -> Callable[[Path | None], WorkerCommand]:
+    paths = [str(TESTS.parent), str(TESTS), os.environ.get("PYTHONPATH", "")]
+    env = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(path for path in paths if path),
+        "FAKE_FAULTS": json.dumps(faults or {}),
+        **more,
+    }
+    argv = (sys.executable, fake_worker.__file__)
+    return lambda requirements: WorkerCommand(argv, env, "current")
+
+
+def run(
+    request: SessionRequest, faults: dict[str, str] | None = None, **more: str
+) -> tuple[InvocationIndex, TaskResult, RecordingObserver]:
+    observer = RecordingObserver()
+    index = run_session(request, observer, find_command=finder(faults, **more))
+    first = read_result(request.out_dir / "CPU" / "first" / "result.json")
+    return index, first, observer
+
+
+def sizes(result: TaskResult) -> list[int]:
+    return [point.batch_size for point in result.points]
+
+
+def test_a_session_leaves_results_and_an_index(tmp_path: Path) -> None:
+    """Two tasks: two results, journals that end, an index that points to them."""
+    request = make_request(tmp_path, make_task("first"), make_task("second"))
+    index, first, observer = run(request)
+    out = OutFolder(request.out_dir.absolute())
+    assert (index.status, index.exit_code) == ("ok", 0)
+    assert read_index(out.index) == index
+    assert [entry.result_file for entry in index.tasks] == [
+        "CPU/first/result.json",
+        "CPU/second/result.json",
+    ]
+    assert first.status == "ok"
+    assert sizes(first) == [1, 4, 8]
+    assert first.accuracy is not None
+    assert first.provenance is not None
+    assert first.provenance.finished_at_utc.startswith("2026")
+    assert read_journal(out.task("CPU", "first").journal).dropped_bytes == 0
+    assert observer.named("task_started") == [
+        ("first", "CPU", 1, 2),
+        ("second", "CPU", 2, 2),
+    ]
+    assert ("perf", 8) in observer.named("phase")
+    assert len(observer.named("point")) == 6
+    assert not list(request.out_dir.rglob(".*-*"))
+
+
+@pytest.mark.parametrize("fault", ["signal=SIGKILL", "segv", "exit=3", "cut"])
+def test_a_crash_costs_one_point(tmp_path: Path, fault: str) -> None:
+    """The crashed batch size is a failure, all others are measured, exit code 3."""
+    index, result, _ = run(make_request(tmp_path), {"perf:4": fault})
+    assert sizes(result) == [1, 8]
+    assert [failure.batch_size for failure in result.failures] == [4]
+    assert "last words" in (result.failures[0].log_tail or "")
+    assert (index.status, index.exit_code) == ("failed", 3)
+    assert result.accuracy is not None
+    assert result.numeric is not None
+    assert result.provenance is not None
+    assert result.provenance.finished_at_utc != ""
+
+
+def test_a_hang_costs_one_point(tmp_path: Path) -> None:
+    """A batch size that hangs is ended at its deadline and the rest is measured."""
+    _, result, _ = run(
+        make_request(tmp_path), {"perf:4": "hang"}, FAKE_DEADLINE_SECONDS="1"
+    )
+    assert sizes(result) == [1, 8]
+    assert result.failures[0].kind == "hang"
+
+
+def test_crashes_at_several_points_cost_those(tmp_path: Path) -> None:
+    """Each crash brings the task forward, so each gets another worker."""
+    faults = {"perf:1": "segv", "load:4": "exit=9", "numeric": "segv"}
+    _, result, observer = run(make_request(tmp_path), faults)
+    assert sizes(result) == [8]
+    assert [failure.batch_size for failure in result.failures] == [None, 1, 4]
+    assert result.numeric is None
+    assert result.accuracy is not None
+    assert len(observer.named("message")) == 3
+
+
+def test_a_point_on_disk_survives_a_crash_right_after_it(tmp_path: Path) -> None:
+    """The worker dies between two points: no point is lost and none is repeated."""
+    once = tmp_path / "once"
+    once.mkdir()
+    _, result, _ = run(
+        make_request(tmp_path), {"after perf:4": "signal=SIGKILL"}, FAKE_ONCE=str(once)
+    )
+    assert sizes(result) == [1, 4]
+    assert "SIGKILL" in result.failures[0].message
+
+
+@pytest.mark.parametrize("place", ["import", "compile", "prepare model", "start"])
+def test_a_crash_before_there_is_a_model_fails_the_task(
+    tmp_path: Path, place: str
+) -> None:
+    """Nothing can be measured; the other phases are not tried again and again."""
+    index, result, observer = run(make_request(tmp_path), {place: "segv"})
+    assert result.status == "failed"
+    assert len(result.failures) == 1
+    assert result.points == []
+    assert index.exit_code == 3
+    assert observer.named("message") == []
+
+
+def test_a_failing_task_does_not_stop_the_others(tmp_path: Path) -> None:
+    """The second task is measured although the first one's compile crashed."""
+    once = tmp_path / "once"
+    once.mkdir()
+    request = make_request(tmp_path, make_task("first"), make_task("second"))
+    index, first, _ = run(request, {"compile": "segv"}, FAKE_ONCE=str(once))
+    second = read_result(request.out_dir / "CPU" / "second" / "result.json")
+    assert first.status == "failed"
+    assert second.status == "ok"
+    assert [entry.status for entry in index.tasks] == ["failed", "ok"]
+
+
+def test_a_backend_that_cannot_be_described_fails_its_tasks(tmp_path: Path) -> None:
+    """An import that crashes is one failure in each of the tasks."""
+    index, result, _ = run(make_request(tmp_path), {"describe": "exit=1"})
+    assert result.failures[0].phase == "describe"
+    assert index.exit_code == 3
+
+
+def test_an_environment_that_cannot_be_made_fails_its_tasks(tmp_path: Path) -> None:
+    """An installation that fails is reported with its log, for every task."""
+
+    def refuse(requirements: Path | None) -> WorkerCommand:
+        raise BackendUnavailableError("pip ended with 1", detail="no network")
+
+    request = make_request(tmp_path)
+    index = run_session(request, RecordingObserver(), find_command=refuse)
+    result = read_result(request.out_dir / "CPU" / "first" / "result.json")
+    assert result.failures[0].phase == "environment"
+    assert result.failures[0].detail == "no network"
+    assert index.exit_code == 3
+
+
+def test_compile_only_ends_after_compile(tmp_path: Path) -> None:
+    """No point, no accuracy, still ok."""
+    request = make_request(tmp_path, make_task(compile_only=True))
+    index, result, _ = run(request)
+    assert result.compile is not None
+    assert result.points == []
+    assert (index.status, index.exit_code) == ("ok", 0)
+
+
+def test_an_earlier_run_is_replaced(tmp_path: Path) -> None:
+    """Nothing of the first run is left in the second one's files."""
+    request = make_request(tmp_path)
+    run(request, {"perf:4": "segv"})
+    _, result, _ = run(request)
+    assert result.failures == []
+    assert "last words" not in Path(result.log_file or "").read_text()
+    contents = read_journal(request.out_dir / "CPU" / "first" / "journal.bin")
+    assert len(contents.records) == 9
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_saves_what_there_is(tmp_path: Path, name: str) -> None:
+    """Interrupted: points so far in the result, the rest in the index, exit 130."""
+
+    def interrupt(what: str, argument: Any) -> None:
+        if what == "phase" and argument == ("perf", 4):
+            os.kill(os.getpid(), signal.Signals[name])
+
+    request = make_request(tmp_path, make_task("first"), make_task("second"))
+    observer = RecordingObserver(interrupt)
+    index = run_session(request, observer, find_command=finder({"perf:4": "hang"}))
+    result = read_result(request.out_dir / "CPU" / "first" / "result.json")
+    assert result.status == "interrupted"
+    assert sizes(result) == [1]
+    assert result.failures == []
+    assert (index.status, index.exit_code) == ("interrupted", 130)
+    assert [entry.status for entry in index.tasks] == ["interrupted", "interrupted"]
+    assert index.tasks[1].result_file is None
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_signal_ends_an_installation(tmp_path: Path) -> None:
+    """Making an environment may take minutes: it is interrupted at once."""
+
+    def install(requirements: Path | None) -> WorkerCommand:
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise AssertionError("the signal did not interrupt")
+
+    request = make_request(tmp_path)
+    index = run_session(request, RecordingObserver(), find_command=install)
+    assert index.exit_code == 130
+    assert read_index(request.out_dir / "index.json").status == "interrupted"
+
+
+def test_a_killed_command_leaves_its_points(tmp_path: Path) -> None:
+    """SIGKILL of the whole command: the result file has every finished point."""
+    pid_file = tmp_path / "pid"
+    request = make_request(tmp_path)
+    program = (
+        "import sys, json\n"
+        "from pathlib import Path\n"
+        "from support.recording_observer import RecordingObserver\n"
+        "from test_launch_session import finder, make_request, run_session\n"
+        "run_session(make_request(Path(sys.argv[1])), RecordingObserver(),\n"
+        "    find_command=finder(json.loads(sys.argv[2])))\n"
+    )
+    faults = {"perf:8": f"pid={pid_file}"}
+    env = finder()(None).env
+    env["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), env["PYTHONPATH"]])
+    command = subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path), json.dumps(faults)], env=env
+    )
+    try:
+        wait_for_file(pid_file, command)
+    finally:
+        command.kill()
+        command.wait()
+    result = read_result(request.out_dir / "CPU" / "first" / "result.json")
+    assert result.status == "interrupted"
+    assert sizes(result) == [1, 4]
+    assert read_index(request.out_dir / "index.json").exit_code == 130
+
+
+def test_a_full_disk_ends_the_session_and_keeps_the_journal(tmp_path: Path) -> None:
+    """A journal that cannot grow is a StorageError that names the task."""
+    request = make_request(tmp_path)
+    limit_bytes = 30_000
+    with (
+        file_size_limit(limit_bytes),
+        pytest.raises(StorageError, match="first on CPU: cannot write") as caught,
+    ):
+        run(request, {"perf:4": "fill=100000"})
+    assert "journal.bin" in (caught.value.detail or "")
+    contents = read_journal(request.out_dir / "CPU" / "first" / "journal.bin")
+    assert contents.dropped_bytes == 0
+    names = [type(record).__name__ for record in contents.records]
+    assert "PointDone" in names
+
+
+@contextmanager
+def file_size_limit(limit_bytes: int) -> Iterator[None]:
+    """Make every file of this process fill its disk at so many bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_an_out_folder_in_use_is_refused(tmp_path: Path) -> None:
+    """Two commands do not write over each other's results."""
+    request = make_request(tmp_path)
+
+    def second(what: str, argument: Any) -> None:
+        if what == "phase" and argument == ("perf", 4):
+            with pytest.raises(ConfigError, match="another run is writing"):
+                run_session(request, RecordingObserver(), find_command=finder())
+
+    index = run_session(request, RecordingObserver(second), find_command=finder())
+    assert index.exit_code == 0
+
+
+def test_unknown_names_are_refused_before_anything_runs(tmp_path: Path) -> None:
+    """A hardware type or a model that does not exist names the nearest one."""
+    wrong = make_request(tmp_path, hardware_types=("CPX",))
+    with pytest.raises(UnknownNameError, match="did you mean 'CPU'"):
+        run_session(wrong, RecordingObserver(), find_command=finder())
+    wrong = make_request(tmp_path, make_task(model="resnet51-torch-fp32"))
+    with pytest.raises(UnknownNameError, match="did you mean 'resnet50-torch-fp32'"):
+        run_session(wrong, RecordingObserver(), find_command=finder())
+    assert not (tmp_path / "out").exists()
+
+
+def test_answers_reach_the_backend_and_the_report(tmp_path: Path) -> None:
+    """Given answers and defaults are in the provenance; a wrong name is refused."""
+    profile = [
+        {"name": "cores", "type": "int", "default": 1},
+        {"name": "mode", "type": "str", "default": "fast", "options": ["fast", "slow"]},
+    ]
+    answers = tmp_path / "answers.json"
+    answers.write_text('{"cores": 2}')
+    request = make_request(tmp_path, answers=answers)
+    _, result, _ = run(request, FAKE_PROFILE=json.dumps(profile))
+    assert result.provenance is not None
+    assert result.provenance.interact_info == {"cores": 2, "mode": "fast"}
+    answers.write_text('{"corse": 2}')
+    with pytest.raises(UnknownNameError, match="did you mean 'cores'"):
+        run(request, FAKE_PROFILE=json.dumps(profile))
+
+
+def test_prepare_makes_no_results(tmp_path: Path) -> None:
+    """`prepare` runs one worker a task and fails with 3."""
+    request = make_request(tmp_path, make_task("first"), make_task("second"))
+    observer = RecordingObserver()
+    assert prepare_session(request, observer, find_command=finder()) == 0
+    assert not request.out_dir.exists()
+    failing = finder({"prepare model": "exit=1"})
+    assert prepare_session(request, observer, find_command=failing) == 3
+    assert len(observer.named("failure")) == 2
+
+
+def test_the_exit_code_is_that_of_the_worst() -> None:
+    """130 before 3 before 4 before 0."""
+    assert exit_code([]) == 0
+    assert exit_code(["ok", "ok"]) == 0
+    assert exit_code(["ok", "invalid"]) == 4
+    assert exit_code(["invalid", "failed", "ok"]) == 3
+    assert exit_code(["failed", "interrupted"]) == 130
+
+
+def test_a_finished_point_is_the_same_in_journal_and_result(tmp_path: Path) -> None:
+    """Nothing is lost between the worker's words and the file."""
+    request = make_request(tmp_path)
+    _, result, observer = run(request)
+    told = msgspec.json.encode(observer.named("point"))
+    assert msgspec.json.encode(result.points) == told
+
+
+def wait_for_file(path: Path, process: subprocess.Popen[bytes]) -> None:
+    """Wait until a file appears; the process must not end before."""
+    import threading
+
+    pause = threading.Event()
+    while not path.exists():
+        assert process.poll() is None, "the command ended too early"
+        pause.wait(0.02)
