@@ -1,0 +1,100 @@
+"""The rules that decide whether a point is measured, and whether it is a measurement."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bytemlperf.engine.calibration import CalibrationData
+from bytemlperf.engine.perf import (
+    MAX_POINT_OVERRUN,
+    MIN_QUERIES,
+    PointPlan,
+    distribution,
+    predicted_skip,
+    warm_up_seconds,
+)
+from bytemlperf.engine.validity import harness_share, invalid_reasons
+from bytemlperf.runtime import Histogram
+
+MS = 1_000_000
+
+
+def spread(*values_ns: int):
+    return distribution(Histogram.from_values(values_ns))
+
+
+def reasons(**changes):
+    figures = {
+        "latency": spread(100 * MS),
+        "schedule_lag": spread(1 * MS),
+        "wakeup": spread(1 * MS),
+        "query_count": 10,
+        "failed_count": 0,
+        "min_query_count": 7,
+        "overflow_count": 0,
+    }
+    return invalid_reasons(**(figures | changes))
+
+
+def test_a_sound_point_is_valid():
+    """No reason means VALID."""
+    assert reasons() == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"failed_count": 2}, "2 of 12 queries failed"),
+        ({"query_count": 6}, "too few queries: 6 of at least 7"),
+        ({"wakeup": spread(20 * MS)}, "harness-limited: our own part is 18%"),
+        ({"overflow_count": 1}, "1 durations beyond 1 h"),
+    ],
+)
+def test_each_fault_is_a_reason(changes, reason):
+    """Whatever bends the number is said."""
+    assert any(text.startswith(reason) for text in reasons(**changes))
+
+
+def test_our_share_is_of_the_whole_round_trip():
+    """(lag + wake-up) / (latency + wake-up), by hand."""
+    share = harness_share(spread(80 * MS), spread(10 * MS), spread(20 * MS))
+
+    assert share == pytest.approx(0.3, rel=1e-3)
+    assert harness_share(spread(), spread(), spread()) == 0.0
+
+
+def test_a_batch_size_is_skipped_only_when_it_overruns_many_times():
+    """The bound is MIN_QUERIES batches against MAX_POINT_OVERRUN limits."""
+    bound_ns = int(MAX_POINT_OVERRUN * 10 / MIN_QUERIES * 1e9)
+
+    assert predicted_skip(32, bound_ns, 10.0) is None
+    skipped = predicted_skip(32, 2 * bound_ns, 10.0)
+    assert skipped is not None
+    assert skipped.predicted_batch_ns == 2 * bound_ns
+    assert "160 s" in skipped.reason
+    assert predicted_skip(32, 100 * bound_ns, None) is None
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(2.0, 1.0), (60.0, 5.0), (None, 5.0)])
+def test_warm_up_is_bounded(limit, expected):
+    """Half the window, at most five seconds."""
+    plan = PointPlan(
+        clients=1, iterations=1, point_seconds=limit, seed=0, timeline_dir=None
+    )
+
+    assert warm_up_seconds(plan) == expected
+
+
+def test_calibration_drops_no_tail():
+    """Seven samples in batches of three are three batches, with rows kept together."""
+    arrays = {"a": np.arange(14).reshape(14, 1), "b": np.arange(7).reshape(7, 1)}
+    data = CalibrationData(arrays, {"a": 2, "b": 1}, batch_size=3)
+
+    batches = list(data)
+
+    assert [len(batch["a"]) for batch in batches] == [6, 6, 2]
+    assert [len(batch["b"]) for batch in batches] == [3, 3, 1]
+    assert data.get_item_count() == 7
+    with pytest.raises(IndexError, match="batch 3 of 3"):
+        data.get_samples(3)
