@@ -10,6 +10,7 @@ import io
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bytemlperf.errors import PrepareError
 from bytemlperf.model_zoo.builders import Architecture
@@ -17,6 +18,9 @@ from bytemlperf.model_zoo.builders.architecture import load_weights
 from bytemlperf.model_zoo.legacy_fields import plain_name
 from bytemlperf.model_zoo.schema import ModelInfo
 from bytemlperf.model_zoo.weights import Weights
+
+if TYPE_CHECKING:
+    import onnx
 
 __all__ = ["ARTEFACTS", "PACKAGES", "export_model"]
 
@@ -88,6 +92,8 @@ def _write_torchscript(
         warnings.filterwarnings("ignore", ".*torch.jit.*", DeprecationWarning)
         # Sizes that are constants of the architecture are constants of the trace.
         warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
+        # Tracing reads every property of a module, deprecated ones too.
+        warnings.filterwarnings("ignore", category=FutureWarning)
         with torch.no_grad():
             traced = torch.jit.trace(
                 module, tuple(torch.from_numpy(a) for a in example.values())
@@ -130,7 +136,9 @@ def _write_onnx(
     module = load_weights(architecture.torch_module(), weights, info.model)
     example = architecture.example(1)
     _check_inputs(info, list(example))
-    inputs, outputs = list(info.input_names), list(info.output_names)
+    # The exporter takes no names that are numbers, which the original has.
+    inputs = [f"input.{index}" for index in range(len(info.input_names))]
+    outputs = [f"output.{index}" for index in range(len(info.output_names))]
     body = io.BytesIO()
     with warnings.catch_warnings():
         # The exporter that traces keeps the names given here and writes plain
@@ -149,8 +157,25 @@ def _write_onnx(
             dynamic_axes={name: {0: "batch"} for name in inputs + outputs},
         )
     model = onnx.load_from_string(body.getvalue())
+    _rename(
+        model.graph,
+        dict(zip(inputs, info.input_names, strict=True))
+        | dict(zip(outputs, info.output_names, strict=True)),
+    )
     onnx.checker.check_model(model)
     path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def _rename(graph: onnx.GraphProto, names: dict[str, str]) -> None:
+    """Rename values of a graph; one that has a new name already gets out of the way."""
+    names = {final: f"inner.{final}" for final in names.values()} | names
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        value.name = names.get(value.name, value.name)
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+    for tensor in graph.initializer:
+        tensor.name = names.get(tensor.name, tensor.name)
 
 
 def _check_inputs(info: ModelInfo, names: list[str]) -> None:

@@ -143,7 +143,7 @@ def prepare_model(
     architecture = find_architecture(info.builder)
     cache_dir = cache_dir.absolute()
     chosen = _choose_checkpoint(info, cache_dir, weights, offline, report)
-    folder = cache_dir / f"{info.model}-{_key(info, architecture, chosen)[:20]}"
+    folder = cache_dir / f"{info.model}-{_key(info, architecture, chosen)[:16]}"
     started_ns = now_ns() if now_ns else 0
 
     def build(part: Path) -> tuple[str, dict[str, str | int | float]]:

@@ -20,7 +20,13 @@ __all__ = ["Architecture", "find_architecture", "list_architectures"]
 
 # Name, module and function of each; the module is imported when it is asked for.
 _ARCHITECTURES = {
+    "albert_base": ("question_answering", "albert_base"),
+    "bert_base": ("question_answering", "bert_base"),
+    "distilbert_base": ("question_answering", "distilbert_base"),
     "resnet50": ("resnet", "resnet50"),
+    "vit_base": ("vit", "vit_base"),
+    "wide_deep": ("wide_deep", "wide_deep"),
+    "yolov5s": ("yolov5", "yolov5s"),
 }
 
 

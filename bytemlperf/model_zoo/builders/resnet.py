@@ -26,6 +26,8 @@ EXPANSION = 4
 # Sixteen residual branches of unit variance would add up to logits in the hundreds and
 # a softmax of ones and zeros; trained networks have small gains there, too.
 RESIDUAL_GAIN = 0.2
+# About that of a trained network on photographs, which vary three times as much.
+LOGIT_DEVIATION = 1.0
 
 
 def resnet50() -> ResNet:
@@ -57,6 +59,7 @@ class ResNet(Architecture):
     source_modules: ClassVar[tuple[str, ...]] = (
         __name__,
         "bytemlperf.model_zoo.builders.pictures",
+        "bytemlperf.model_zoo.builders.resnet_tensorflow",
         "bytemlperf.model_zoo.builders.settling",
     )
 
@@ -102,7 +105,7 @@ class ResNet(Architecture):
         return draw.fill(1.0 if draw.name.endswith((".weight", "_var")) else 0.0)
 
     def settle(self, weights: dict[str, Array], seed: int) -> None:
-        """Set the normalisations' statistics from one seeded batch of pictures.
+        """Set statistics and the last layer from one seeded batch of pictures.
 
         Parameters
         ----------
@@ -111,11 +114,15 @@ class ResNet(Architecture):
         seed : int
             Of the model.
         """
-        from bytemlperf.model_zoo.builders.settling import settle_statistics
+        from bytemlperf.model_zoo.builders.settling import (
+            settle_head,
+            settle_statistics,
+        )
 
         module = load_weights(self.torch_module(), weights, "drawn weights")
-        pictures = draw_pictures(4, self.image_size, seed)
+        pictures = draw_pictures(8, self.image_size, seed)
         settle_statistics(module, pictures, weights)
+        settle_head(module, pictures, weights, head="fc", deviation=LOGIT_DEVIATION)
 
     def example(self, batch_size: int, seed: int = 0) -> dict[str, Array]:
         """Draw pictures; see `Architecture.example`.

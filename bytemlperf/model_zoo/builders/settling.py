@@ -16,7 +16,7 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["settle_statistics"]
+__all__ = ["settle_head", "settle_statistics"]
 
 Array = npt.NDArray[Any]
 KEPT_BITS = 10
@@ -55,6 +55,44 @@ def settle_statistics(
     for name, tensor in module.state_dict().items():
         if name.endswith(("running_mean", "running_var")):
             weights[name] = _round(tensor.numpy())
+
+
+def settle_head(
+    module: torch.nn.Module,
+    batch: Array,
+    weights: dict[str, Array],
+    *,
+    head: str,
+    deviation: float,
+) -> None:
+    """Make the classes that a drawn classifier chooses depend on what it sees.
+
+    Drawn, the last layer answers nearly the same to every input, and one class wins
+    always: an error would have to be enormous to change an answer. After this the
+    logits of each class have mean 0 over the batch, and all together `deviation`.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Holds `weights`, in double precision.
+    batch : ndarray
+        Input of `module`, float32, several rows.
+    weights : dict of str to ndarray
+        Weight and bias of the head are replaced, rounded as statistics are.
+    head : str
+        Name of the last layer, a linear one.
+    deviation : float
+        Of the logits over the batch.
+    """
+    import torch
+
+    with torch.no_grad():
+        logits = module(torch.from_numpy(batch).double()).numpy()
+    centre = logits.mean(axis=0)
+    scale = deviation / (logits - centre).std()
+    for part, shift in (("weight", 0.0), ("bias", centre)):
+        name = f"{head}.{part}"
+        weights[name] = _round((weights[name].astype(np.float64) - shift) * scale)
 
 
 def _round(values: Array) -> Array:
