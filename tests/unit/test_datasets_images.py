@@ -265,7 +265,9 @@ def test_models_that_pictures_do_not_fit(tmp_path):
     """Two inputs, or one that is no square picture."""
     write_imagenet(tmp_path, 1)
     image = TensorSpec("x", "float32", (1, 3, 8, 8), "image")
-    with pytest.raises(PrepareError, match="fills one image input, but the model has 2"):
+    with pytest.raises(
+        PrepareError, match="fills one image input, but the model has 2"
+    ):
         prepare(tmp_path, tmp_path / "c", specs=(image, image))
     flat = TensorSpec("x", "float32", (1, 3, 8), "image")
     with pytest.raises(PrepareError, match=r"should have shape \(1, 3, n, n\)"):

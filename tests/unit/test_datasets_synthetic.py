@@ -92,7 +92,9 @@ def test_category_pairs_take_their_rows(tmp_path):
 
 @settings(max_examples=30, deadline=None)
 @given(
-    st.sampled_from(["float16", "float32", "float64", "int32", "int64", "bool", "uint8"]),
+    st.sampled_from(
+        ["float16", "float32", "float64", "int32", "int64", "bool", "uint8"]
+    ),
     st.tuples(st.integers(0, 50), st.integers(1, 60)),
     st.integers(0, 2**40),
 )

@@ -56,7 +56,7 @@ def test_each_class_of_a_box_is_a_candidate():
 
 
 def test_average_precision_by_hand():
-    """Right, wrong, right of two boxes drawn: precision 1 up to recall 0.5, then 2/3."""
+    """Right, wrong, right of two boxes: precision 1 up to recall 0.5, then 2/3."""
     truth = make_truths([[0, 0, 10, 10], [50, 50, 60, 60]], [0, 0])
     found = make_detections(
         [[0, 0, 10, 10], [20, 20, 30, 30], [50, 50, 60, 60]], [0.9, 0.8, 0.7], [0, 0, 0]
@@ -92,7 +92,9 @@ def test_weights_count_pictures_like_copies():
         found.append(Detections(noisy, np.sort(random.random(5))[::-1], classes))
     weights = np.array([2, 0, 1, 3, 1, 1])
     copies = [at for at, weight in enumerate(weights) for _ in range(weight)]
-    copied = PrecisionCurves([found[at] for at in copies], [truths[at] for at in copies])
+    copied = PrecisionCurves(
+        [found[at] for at in copies], [truths[at] for at in copies]
+    )
     expected = copied.mean_precision(np.ones(len(copies), int))
     weighted = PrecisionCurves(found, truths).mean_precision(weights)
     assert weighted == pytest.approx(expected)

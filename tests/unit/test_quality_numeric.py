@@ -43,9 +43,7 @@ def test_figures_equal_the_hand_computed_ones():
     assert difference.snr_db == pytest.approx(10 * math.log10(21 / 14))
     assert [worst.sample_id for worst in result.worst_samples] == [1, 3, 0]
     assert result.overall == type(difference)(
-        **{
-            name: getattr(difference, name) for name in difference.__struct_fields__
-        }
+        **{name: getattr(difference, name) for name in difference.__struct_fields__}
         | {"output": "*"}
     )
 

@@ -171,9 +171,7 @@ def test_joint_logits_are_read_as_well():
     assert score("squad_v1", joint, labels, [0, 1, 2]) == apart
     roles = {"start_logits": "output_0", "end_logits": "output_1"}
     named = dict(zip(roles.values(), pair.values(), strict=True))
-    assert (
-        score("squad_v1", named, labels, [0, 1, 2], output_roles=roles) == apart
-    )
+    assert score("squad_v1", named, labels, [0, 1, 2], output_roles=roles) == apart
 
 
 def test_any_order_of_samples_gives_the_same_score():
@@ -219,8 +217,8 @@ def test_errors_name_output_and_shape():
         score(
             "squad_v1", {"start_logits": np.ones((3, 7)), "x": np.ones(3)}, labels, IDS
         )
+    short = np.ones((3, 6))
     with pytest.raises(PredictError, match=r"should have shape \(3, 7\)"):
-        short = np.ones((3, 6))
         score("squad_v1", {"start_logits": short, "end_logits": short}, labels, IDS)
     with pytest.raises(PredictError, match=r"'y' should have shape \(n, tokens, 2\)"):
         score("squad_v1", {"y": np.ones((3, 7, 3))}, labels, IDS)
