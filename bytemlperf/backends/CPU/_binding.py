@@ -34,7 +34,7 @@ def bind(
     actual : sequence of str
         Names in the graph.
     what : str
-        Named in the error, such as ``"input of the ONNX graph"``.
+        Named in the error, such as ``"inputs of the ONNX graph"``.
     may_lack : bool, default False
         True if the graph may lack declared names (an exporter prunes inputs that
         nothing reads); False if each must be there.
@@ -64,7 +64,7 @@ def bind(
     absent = [name for name in declared if name not in pairs.values()]
     if unknown or (absent and not may_lack):
         raise CompileError(
-            f"{what}s do not match the model's description",
+            f"the {what} do not match the model's description",
             detail=f"graph: {', '.join(actual)}; description: {', '.join(declared)}",
             hint="correct `inputs` and `outputs` in the model json",
         )

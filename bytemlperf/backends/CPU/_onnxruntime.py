@@ -62,7 +62,7 @@ class OnnxruntimeRuntime:
         self._inputs = bind(
             [info.name for info in request.inputs],
             [tensor.name for tensor in graph_inputs],
-            "input of the ONNX graph",
+            "inputs of the ONNX graph",
             may_lack=True,
         )
         self._outputs = _bind_outputs(
@@ -145,7 +145,7 @@ def _bind_outputs(request: RuntimeRequest, actual: list[str]) -> dict[str, str]:
     """Pair the outputs; the graph may have more than the description asks for."""
     declared = [info.name for info in request.outputs]
     wanted = [name for name in actual if name in declared]
-    return bind(declared, wanted or actual, "output of the ONNX graph")
+    return bind(declared, wanted or actual, "outputs of the ONNX graph")
 
 
 def _source_facts(path: str) -> _SourceFacts:

@@ -69,13 +69,13 @@ class TensorflowRuntime:
         self._inputs = bind(
             [info.name for info in request.inputs],
             list(specs),
-            "input of the SavedModel's signature",
+            "inputs of the SavedModel's signature",
             may_lack=True,
         )
         declared = [info.name for info in request.outputs]
         wanted = [name for name in results if name in _plain(declared)]
         self._outputs = bind(
-            declared, wanted or list(results), "output of the SavedModel's signature"
+            declared, wanted or list(results), "outputs of the SavedModel's signature"
         )
         weights = Counter[str]()
         for variable in signature.variables:

@@ -209,7 +209,7 @@ def _open_export(path: str) -> _Program:
     """Load a torch.export program; it has been optimised when it was exported."""
     try:
         exported = torch.export.load(path)
-    except (RuntimeError, ValueError, OSError) as error:
+    except Exception as error:  # zip, JSON or schema errors, by where it is broken
         raise CompileError(
             f"model_info.model_path: {path} is not a torch.export program",
             detail=str(error).splitlines()[0],
@@ -291,7 +291,7 @@ def _argument_order(
     if not declared:
         return actual
     if {plain_name(name) for name in declared} == set(actual):
-        pairs = bind(declared, actual, "input of the PyTorch model")
+        pairs = bind(declared, actual, "inputs of the PyTorch model")
         return tuple(pairs[name] for name in actual)
     if len(declared) != len(actual):
         raise CompileError(

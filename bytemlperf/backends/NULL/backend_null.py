@@ -18,7 +18,7 @@ from bytemlperf.errors import CompileError
 __all__ = ["BackendNULL"]
 
 # Where the model's description gives no output shape.
-UNKNOWN_OUTPUT = TensorInfo(name="output", dtype="float32", shape=(1,))
+UNKNOWN_OUTPUT = TensorInfo(name="output", dtype="float32", shape=(1, 1))
 
 
 class BackendNULL(Backend):
