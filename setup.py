@@ -32,4 +32,11 @@ extensions = [
     for source in sorted(NATIVE.glob("*.pyx"))
 ]
 
-setup(ext_modules=cythonize(extensions, compiler_directives=DIRECTIVES))
+# Each build keeps its own C files: Cython does not notice that directives changed.
+C_FOLDER = Path("build") / ("cython-debug" if DEBUG else "cython-release")
+
+setup(
+    ext_modules=cythonize(
+        extensions, compiler_directives=DIRECTIVES, build_dir=str(C_FOLDER)
+    )
+)

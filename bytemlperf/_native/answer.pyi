@@ -1,9 +1,7 @@
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextvars import Context
-from typing import final
-
-from typing_extensions import Self
+from typing import Any, Self, final
 
 __all__ = ["Answer"]
 
@@ -18,7 +16,7 @@ class Answer:
     batch_size: int
     payload: object
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None: ...
-    def __await__(self) -> Self: ...
+    def __await__(self) -> Generator[Any]: ...
     def __iter__(self) -> Self: ...
     def __next__(self) -> Self: ...
     def get_loop(self) -> asyncio.AbstractEventLoop: ...

@@ -7,7 +7,6 @@ the drain, not by a callback scheduled for the loop's next turn.
 
 cimport cython
 from cpython.contextvars cimport PyContext_Enter, PyContext_Exit
-from libc.stdint cimport int64_t
 
 from asyncio import CancelledError, InvalidStateError
 

@@ -252,7 +252,9 @@ cdef class BufferPool:
         pthread_cond_signal(&self._available)
         pthread_mutex_unlock(&self._mutex)
 
-    def write(self, Py_ssize_t slot, const unsigned char[::1] data, *, Py_ssize_t offset=0):
+    def write(
+        self, Py_ssize_t slot, const unsigned char[::1] data, *, Py_ssize_t offset=0
+    ):
         """Copy bytes into an acquired slot, without the GIL."""
         cdef Py_ssize_t size = data.shape[0]
         self._check(slot, offset, size)

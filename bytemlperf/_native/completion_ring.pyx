@@ -1,7 +1,8 @@
 """How finished batches travel back from a predict thread to the event loop.
 
-A `CompletionRing` carries row numbers and one record per batch from one predict thread
-to the loop thread, without a lock. A `Doorbell` wakes the loop, and only when it sleeps.
+A `CompletionRing` carries row numbers and one record per batch from one predict
+thread to the loop thread, without a lock. A `Doorbell` wakes the loop, and only when it
+sleeps.
 """
 
 cimport cython

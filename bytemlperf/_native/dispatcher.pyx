@@ -6,7 +6,6 @@ from libc.stdint cimport int64_t
 
 from bytemlperf._native.answer cimport ANSWER_ABANDONED, Answer
 from bytemlperf._native.batch_queue cimport (
-    PUT_CLOSED,
     PUT_FULL,
     PUT_OK,
     BatchQueue,
@@ -16,7 +15,6 @@ from bytemlperf._native.completion_ring cimport (
     OUTCOME_FAILED,
     OUTCOME_FATAL,
     OUTCOME_OK,
-    BatchRecord,
     CompletionRing,
     Doorbell,
 )
@@ -153,7 +151,6 @@ cdef class Dispatcher:
         cdef int64_t now_ns = monotonic_ns()
         cdef int64_t row_number
         cdef Row* row
-        cdef int code
         if self._must_stop(now_ns):
             return ISSUE_STOPPED
         if self._plan is None or self._plan_position >= self._plan.shape[0]:

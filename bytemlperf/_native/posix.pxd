@@ -61,7 +61,8 @@ cdef extern from *:
             }                                                                        \
         } while (0)
     #else
-    #define bytemlperf_invariant(condition, text) ((void)sizeof(condition), (void)(text))
+    #define bytemlperf_invariant(condition, text)                                    \
+        ((void)sizeof(condition), (void)(text))
     #endif
     static inline long long bytemlperf_load(const volatile long long *p)
     { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }

@@ -31,6 +31,7 @@ cdef class PredictLoop:
     cdef int64_t _max_wake_delay_ns
     cdef int64_t _skipped_wakes
     cdef int64_t _first_skipped_ns
+    cdef int64_t _short_batches         # in a row, up to now
     cdef readonly int64_t thread_index
     cdef readonly int64_t thread_count
     cdef readonly int64_t batch_count

@@ -19,13 +19,15 @@ from bytemlperf._native.completion_ring cimport (
     CompletionRing,
     Doorbell,
 )
-from bytemlperf._native.posix cimport invariant, monotonic_ns
+from bytemlperf._native.posix cimport monotonic_ns
 from bytemlperf._native.row_table cimport Row, RowTable
 
 from bytemlperf.errors import InternalError
 
-# A wake-up may be put off for at most so many batches in a row.
+# A wake-up may be put off for at most so many batches in a row, and only after so many
+# that were short: a batch that turns out long must not keep finished ones waiting.
 cdef int64_t MAX_SKIPPED_WAKES = 16
+cdef int64_t MIN_SHORT_BATCHES = 16
 cdef int64_t FOREVER = 0x7FFFFFFFFFFFFFFF
 
 
@@ -178,10 +180,15 @@ cdef class PredictLoop:
     cdef void _publish(self, BatchRecord* batch) noexcept nogil:
         cdef int64_t service_ns = batch.done_ns - batch.started_ns
         self._ring.c_publish(self._taken, batch)
+        if 2 * service_ns < self._max_wake_delay_ns:
+            self._short_batches += 1
+        else:
+            self._short_batches = 0
         # While the queue holds the next batches anyway, let completions gather: each
         # wake-up of the loop takes the GIL just when this thread wants it back.
         if (
             batch.outcome == OUTCOME_OK
+            and self._short_batches >= MIN_SHORT_BATCHES
             and self._skipped_wakes < MAX_SKIPPED_WAKES
             and self._queue.c_count() >= 2 * self._queue.max_batch
         ):

@@ -101,7 +101,9 @@ class ClosedLoopPhase:
             start_ns=self.start_ns,
             is_warm_up=self._is_warm_up,
             deadline_ns=(
-                _NO_DEADLINE_NS if self._max_ns is None else self.start_ns + self._max_ns
+                _NO_DEADLINE_NS
+                if self._max_ns is None
+                else self.start_ns + self._max_ns
             ),
             min_queries=self._min_queries,
             max_queries=-1 if self._max_queries is None else self._max_queries,
@@ -109,6 +111,8 @@ class ClosedLoopPhase:
 
     def _supervise(self, loop: asyncio.AbstractEventLoop) -> None:
         """Look every 50 ms whether the phase has stopped, and drain it if so."""
+        # A predict thread may have put off a wake-up for a batch that never ends.
+        self._dispatcher.drain()
         if self._dispatcher.must_stop():
             for thought in self._thinking:
                 if not thought.done():
@@ -156,9 +160,7 @@ class ClosedLoopPhase:
             code = self._dispatcher.issue(answer, client, scheduled_ns)
         return code
 
-    async def _think(
-        self, loop: asyncio.AbstractEventLoop, until_ns: int
-    ) -> None:
+    async def _think(self, loop: asyncio.AbstractEventLoop, until_ns: int) -> None:
         """Wait until a moment; uvloop's timers may be early, the clock decides."""
         while (left_ns := until_ns - now_ns()) > 0:
             if self._dispatcher.stop_reason != STOPPED_BY_NOTHING:

@@ -264,8 +264,17 @@ class Predictor:
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._bell.fd, self.dispatcher.drain)
         _open_predictors.add(self)
-        for thread in self._threads:
-            thread.start()
+        started: list[threading.Thread] = []
+        try:
+            for thread in self._threads:
+                thread.start()
+                started.append(thread)
+        except BaseException:
+            self._threads = started
+            self._loop.remove_reader(self._bell.fd)
+            _open_predictors.discard(self)
+            self.abandon()
+            raise
 
     async def stop(self, *, discard: bool) -> None:
         """Close the queue, and wait until every thread has ended.
@@ -308,15 +317,14 @@ class Predictor:
                         interruption = cancelled
         finally:
             self._loop.remove_reader(self._bell.fd)
-            for thread in self._threads:
-                thread.join()
+            self.abandon()
             _open_predictors.discard(self)
             self.space.open(everybody=True)
         if interruption is not None:
             raise interruption
 
     def abandon(self) -> None:
-        """End the threads without a loop, when the interpreter exits."""
+        """Close the queue and join the threads, without a loop."""
         self.queue.close()
         for thread in self._threads:
             thread.join()

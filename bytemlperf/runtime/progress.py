@@ -56,6 +56,8 @@ class ProgressTeller:
         The listener; it may take its time. What it raises is kept in `error`.
     on_error : callable
         Called, in the teller's thread, when the listener has raised.
+    period_s : float, default 0.25
+        Pause between two calls, s.
     """
 
     def __init__(
@@ -64,7 +66,9 @@ class ProgressTeller:
         on_progress: Callable[[Progress], object],
         *,
         on_error: Callable[[], object],
+        period_s: float = _PERIOD_S,
     ) -> None:
+        self._period_s = period_s
         self._timeline = timeline
         self._on_progress = on_progress
         self._on_error = on_error
@@ -78,7 +82,7 @@ class ProgressTeller:
         before = Histogram.from_recorder(self._timeline.latency)
         phase = self._timeline.start_ns
         before_ns = now_ns()
-        while not self._stop.wait(_PERIOD_S):
+        while not self._stop.wait(self._period_s):
             at_ns = now_ns()
             if not self._timeline.start_ns:
                 continue

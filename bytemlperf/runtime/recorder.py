@@ -18,7 +18,6 @@ from hdrh.codec import HdrCookieException, HdrLengthException
 from hdrh.histogram import HdrHistogram
 
 from bytemlperf._native.recorder import (
-    CELL_COUNT,
     HIGHEST_TRACKABLE_NS,
     LOWEST_NS,
     SIGNIFICANT_DIGITS,
@@ -68,8 +67,8 @@ class Histogram:
         self,
         counts: npt.NDArray[np.int64],
         *,
-        min: int,  # noqa: A002 - the field's own word, as in every histogram
-        max: int,  # noqa: A002
+        min: int,
+        max: int,
         total: int | None,
         overflow_count: int = 0,
     ) -> None:

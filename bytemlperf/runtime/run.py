@@ -359,10 +359,11 @@ class _Session:
     ) -> Recording:
         timeline = self._timeline
         reason = self._predictor.dispatcher.stop_reason
+        planned = self._scenario.clients * self._scenario.iterations
         ended_by: EndedBy = "iterations"
         if self._error is not None or reason == STOPPED_BY_FAILURE:
             ended_by = "failed"
-        elif reason == STOPPED_BY_TIME:
+        elif reason == STOPPED_BY_TIME and timeline.completed_count < planned:
             ended_by = "max_seconds"
         answered = timeline.completed_count > 0
         start_ns = timeline.first_scheduled_ns if answered else phase.start_ns
@@ -402,9 +403,7 @@ class _Session:
         )
 
 
-def run_sync(
-    predict: Predict, samples: SampleLibrary, **options: Any
-) -> Recording:
+def run_sync(predict: Predict, samples: SampleLibrary, **options: Any) -> Recording:
     """Run a load test from code that has no event loop.
 
     It uses uvloop, or asyncio where uvloop is not installed; `Recording.loop` says

@@ -6,7 +6,8 @@ their own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -177,13 +178,13 @@ class ArraySamples:
         source = array.reshape(self._count, rows, *array.shape[1:])
         nbytes = int(np.prod(shape, dtype=np.int64)) * array.dtype.itemsize
         buffer = AlignedBuffer(nbytes, lock=True)
-        target = np.frombuffer(buffer, dtype=array.dtype).reshape(shape)
+        target = np.frombuffer(memoryview(buffer), array.dtype).reshape(shape)
         # Without mode="clip" numpy goes through a buffer of its own, twice as slow.
         np.take(source, wanted, axis=0, out=target, mode="clip")
         del target
         buffer.freeze()
         self._buffers.append(buffer)
-        loaded = np.frombuffer(buffer, dtype=array.dtype)
+        loaded: Array = np.frombuffer(memoryview(buffer), array.dtype)
         return loaded.reshape(len(wanted) * rows, *array.shape[1:])
 
     def unload(self, indices: Sequence[int]) -> None:
@@ -238,12 +239,12 @@ def _count_samples(name: str, array: Array, rows: int) -> int:
     return count
 
 
-def aligned_step(sample_bytes: Sequence[int]) -> int:
+def aligned_step(sample_bytes: Iterable[int]) -> int:
     """Find how many samples apart two samples with aligned data are.
 
     Parameters
     ----------
-    sample_bytes : sequence of int
+    sample_bytes : iterable of int
         Bytes of one sample, for each input.
 
     Returns
@@ -253,5 +254,5 @@ def aligned_step(sample_bytes: Sequence[int]) -> int:
     """
     step = 1
     for size in sample_bytes:
-        step = int(np.lcm(step, SLOT_ALIGNMENT // np.gcd(size, SLOT_ALIGNMENT)))
+        step = max(step, SLOT_ALIGNMENT // math.gcd(size, SLOT_ALIGNMENT))
     return step

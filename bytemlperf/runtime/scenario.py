@@ -109,7 +109,7 @@ class Batching(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
 
     def queries_per_batch(self, samples_per_query: int) -> int:
-        """Queries of this size that fit into a batch.
+        """Count the queries of this size that fit into a batch.
 
         Parameters
         ----------

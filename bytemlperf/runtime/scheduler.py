@@ -6,11 +6,10 @@ measurement; it refuses to know what a model is.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
-
-import asyncio
 
 import numpy as np
 
@@ -241,9 +240,10 @@ class Scheduler:
         for layout in self._layouts:
             array = sample.get(layout.name)
             shape = (layout.rows_per_sample, *layout.row_shape)
-            if array is None:
+            if not isinstance(array, np.ndarray):
                 raise ConfigError(
-                    f"a sample has no input {layout.name!r}, only {list(sample)}"
+                    f"a sample needs an array for input {layout.name!r}, not "
+                    f"{type(array).__name__}"
                 )
             if array.dtype != layout.dtype or array.shape != shape:
                 raise ConfigError(
@@ -312,9 +312,7 @@ def _layout(name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> InputLay
     return InputLayout(name, dtype, shape[0], shape[1:])
 
 
-def _own_outputs(
-    outputs: Any, feeds: Feeds, sample_count: int
-) -> dict[str, Array]:
+def _own_outputs(outputs: Any, feeds: Feeds, sample_count: int) -> dict[str, Array]:
     """Make outputs safe to hand out after predict is called again.
 
     Raises
