@@ -20,9 +20,9 @@ __all__ = ["Architecture", "find_architecture", "list_architectures"]
 
 # Name, module and function of each; the module is imported when it is asked for.
 _ARCHITECTURES = {
-    "albert_base": ("question_answering", "albert_base"),
-    "bert_base": ("question_answering", "bert_base"),
-    "distilbert_base": ("question_answering", "distilbert_base"),
+    "albert_base": ("albert", "albert_base"),
+    "bert_base": ("bert", "bert_base"),
+    "distilbert_base": ("distilbert", "distilbert_base"),
     "resnet50": ("resnet", "resnet50"),
     "vit_base": ("vit", "vit_base"),
     "wide_deep": ("wide_deep", "wide_deep"),

@@ -41,7 +41,7 @@ _DISTILBERT_LAYER = {
 }
 
 
-def make_bert(weights: Weights, *, layers: int, heads: int, length: int) -> tf.Module:
+def make_bert(weights: Weights, layers: int, *, heads: int, length: int) -> tf.Module:
     """Make BERT with a span head.
 
     Parameters
@@ -60,7 +60,7 @@ def make_bert(weights: Weights, *, layers: int, heads: int, length: int) -> tf.M
     import tensorflow as tf
 
     encoder = _Encoder(
-        weights, "bert.encoder.layer", _BERT_LAYER, layers, heads, length
+        weights, "bert.encoder.layer", _BERT_LAYER, (layers, heads, length)
     )
     ids = (None, length)
 
@@ -86,7 +86,7 @@ def make_bert(weights: Weights, *, layers: int, heads: int, length: int) -> tf.M
 
 
 def make_distilbert(
-    weights: Weights, *, layers: int, heads: int, length: int
+    weights: Weights, layers: int, *, heads: int, length: int
 ) -> tf.Module:
     """Make DistilBERT with a span head.
 
@@ -109,9 +109,7 @@ def make_distilbert(
         weights,
         "distilbert.transformer.layer",
         _DISTILBERT_LAYER,
-        layers,
-        heads,
-        length,
+        (layers, heads, length),
     )
     ids = (None, length)
 
@@ -144,17 +142,13 @@ class _Encoder:
         weights: Weights,
         prefix: str,
         names: dict[str, str],
-        layers: int,
-        heads: int,
-        length: int,
+        sizes: tuple[int, int, int],
     ) -> None:
         import tensorflow as tf
 
         self.prefix = prefix
         self.names = names
-        self.layers = layers
-        self.heads = heads
-        self.length = length
+        self.layers, self.heads, self.length = sizes
         self.width = len(weights["qa_outputs.weight"][0])
         self.table = {
             # PyTorch keeps the matrices of layers as (out, in), those of embeddings

@@ -8,6 +8,7 @@ class's is fixed at zero. Cheng et al., "Wide & Deep Learning", 2016.
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -201,8 +202,7 @@ def _torch_wide_deep(size: WideDeep) -> torch.nn.Module:
             )
             widths = (size.fields * size.embedding + size.numbers, *size.hidden)
             self.hidden = nn.ModuleList(
-                nn.Linear(before, after)
-                for before, after in zip(widths, widths[1:], strict=False)
+                nn.Linear(before, after) for before, after in itertools.pairwise(widths)
             )
             self.logit = nn.Linear(widths[-1], 1)
 
