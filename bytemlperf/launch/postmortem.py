@@ -14,19 +14,14 @@ from pathlib import Path
 
 import msgspec
 
+from bytemlperf.report.plain_text import clean_line
+
 __all__ = ["OomCounters", "describe_exit", "log_tail", "read_oom_counters"]
 
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 PROC = Path("/proc")
 TAIL_LINES = 20
 TAIL_BYTES = 16 * 1024
-LINE_CHARACTERS = 500
-# Colour and cursor sequences, then every other control character but the tab: a log
-# tail is shown on terminals and must not drive them.
-ESCAPES = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-_]?"
-    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
-)
 
 
 class OomCounters(msgspec.Struct, frozen=True):
@@ -148,14 +143,14 @@ def _explain_kill(before: OomCounters, after: OomCounters) -> str:
         if rise > 0:
             return (
                 "out of memory: the kernel's out-of-memory killer struck in this "
-                f"control group meanwhile ({rise} times)"
+                f"control group meanwhile (count: +{rise})"
             )
     if after.machine is not None and before.machine is not None:
         rise = after.machine - before.machine
         if rise > 0:
             return (
                 "probably out of memory: the kernel's out-of-memory killer struck on "
-                f"this machine meanwhile ({rise} times)"
+                f"this machine meanwhile (count: +{rise})"
             )
         return (
             "sent by another process or a supervisor: the kernel counted no "
@@ -193,13 +188,8 @@ def log_tail(path: Path, *, start_byte: int = 0, max_lines: int = TAIL_LINES) ->
             raw = stream.read(TAIL_BYTES)
     except OSError as error:
         return f"(the log {path} cannot be read: {error.strerror})"
-    lines = [_clean_line(line) for line in raw.decode("utf-8", "replace").split("\n")]
+    lines = [clean_line(line) for line in raw.decode("utf-8", "replace").split("\n")]
     if first_byte > start_byte and len(lines) > 1:
         # The first piece begins in the middle of a line.
         lines = lines[1:]
     return "\n".join([line for line in lines if line][-max_lines:])
-
-
-def _clean_line(line: str) -> str:
-    shown = line.rstrip("\r").rpartition("\r")[2]
-    return ESCAPES.sub("", shown).rstrip()[:LINE_CHARACTERS]
