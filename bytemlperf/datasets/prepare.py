@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from bytemlperf.datasets import coco, criteo, imagenet, squad, synthetic
 from bytemlperf.datasets.draft import Draft, Progress, Request, Unavailable
@@ -121,6 +122,8 @@ def prepare_samples(
         raise ConfigError(f"{model.model}: a model without inputs needs no samples")
     if max_samples is not None and max_samples < 1:
         raise ConfigError(f"max_samples should be at least 1, it is {max_samples}")
+    for spec in specs:
+        _check_dtype(model.model, spec)
     dataset = dataset_name or SYNTHETIC_DATASET
     if dataset not in DATASETS:
         raise UnknownNameError("dataset", dataset, DATASETS)
@@ -139,6 +142,18 @@ def prepare_samples(
     elif dataset == SYNTHETIC_DATASET:
         reason = "the model names no dataset"
     return _publish(dataset, reason, drafted, request, cache_dir, progress)
+
+
+def _check_dtype(model: str, spec: TensorSpec) -> None:
+    try:
+        kind = np.dtype(spec.dtype).kind
+    except TypeError:
+        kind = ""
+    if kind not in tuple("biuf"):
+        raise PrepareError(
+            f"{model}: input {spec.name!r} has dtype {spec.dtype!r}; samples can be "
+            "bool, integers and floats that numpy knows"
+        )
 
 
 def _publish(

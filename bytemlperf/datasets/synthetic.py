@@ -43,7 +43,7 @@ def draft(request: Request) -> Draft:
     Raises
     ------
     PrepareError
-        If a spec has a range or dtype that no sample can satisfy.
+        If a spec has a range or shape that no sample can satisfy.
     """
     shapes = {spec.name: request.shape(spec) for spec in request.specs}
     for spec in request.specs:
@@ -89,8 +89,6 @@ def _default_count(
 
 def _check(model: str, spec: TensorSpec, shape: tuple[int, ...]) -> None:
     where = f"{model}: input {spec.name!r}"
-    if np.dtype(spec.dtype).kind not in "biuf":
-        raise PrepareError(f"{where} has dtype {spec.dtype!r}, which cannot be drawn")
     low, high = _bounds(spec)
     if not (np.isfinite(low) and np.isfinite(high) and low < high):
         raise PrepareError(f"{where} has the empty range [{low}, {high})")

@@ -14,6 +14,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -91,12 +92,16 @@ def compare_outputs(
     total = _Sums(common.size)
     for partial in sums.values():
         total.merge(partial)
+    if len(outputs) == 1:
+        overall = msgspec.structs.replace(outputs[0], output="*")
+    else:
+        overall = _finish("*", pairs, total)
     return NumericComparison(
         sample_count=common.size,
         reference_only_count=reference_samples.ids.size - common.size,
         actual_only_count=actual_samples.ids.size - common.size,
         outputs=outputs,
-        overall=_finish("*", pairs, total),
+        overall=overall,
         worst_samples=_worst_samples(common, total),
         ignored_outputs=tuple(sorted(set(actual) - set(reference))),
     )

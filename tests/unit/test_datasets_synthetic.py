@@ -158,7 +158,8 @@ def test_progress_reaches_its_total(tmp_path):
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        (TensorSpec("x", "str", (1,)), "which cannot be drawn"),
+        (TensorSpec("x", "str", (1,)), "'x' has dtype 'str'"),
+        (TensorSpec("x", "half16", (1,)), "'x' has dtype 'half16'"),
         (TensorSpec("x", "float32", (1,), "real", 2, 2), r"empty range \[2.0, 2.0\)"),
         (TensorSpec("x", "int64", (1, 4), "token_ids", 0, 1.5), "not of integers"),
         (TensorSpec("x", "int64", (26, 3), "category_pairs"), r"shape \(fields, 2\)"),
