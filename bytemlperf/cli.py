@@ -22,6 +22,7 @@ from bytemlperf.errors import BytemlperfError, ConfigError
 
 if TYPE_CHECKING:
     from bytemlperf.launch.request import SessionRequest
+    from bytemlperf.report.live import PlainObserver, SilentObserver
     from bytemlperf.workloads import WorkloadFile
 
 __all__ = ["run"]
@@ -186,6 +187,10 @@ def measure(
         Also write every query's row (.npy) beside the result.
     answers
         JSON file that answers the backend's questions.
+    overrides
+        Workload fields.
+    places
+        Files and folders.
     """
     if show_task_list or show_hardware_list:
         return _show_lists(show_task_list, show_hardware_list, places.backend_path)
@@ -222,6 +227,8 @@ def prepare(
         download: fetch trained weights where they exist, checked by their hash.
     seed
         Seed of the samples.
+    places
+        Files and folders.
     """
     from bytemlperf.launch.session import prepare_session
 
@@ -232,8 +239,8 @@ def prepare(
         weights=weights,
         seed=seed,
     )
-    with _display(places.ui) as display:
-        return prepare_session(request, display.observer)
+    with _observer(places.ui) as observer:
+        return prepare_session(request, observer)
 
 
 def run(argv: Sequence[str]) -> int:
@@ -370,6 +377,43 @@ def _request(
         answers=answers,
         command_line=("bytemlperf", *sys.argv[1:]),
     )
+
+
+def _measure(request: SessionRequest, ui: Ui | None) -> int:
+    """Run, then print what a person wants to read: results on standard output."""
+    from bytemlperf.launch.session import run_session
+    from bytemlperf.report.console import invocation_report, open_console, task_report
+    from bytemlperf.report.storage import OutFolder, read_result
+
+    with _observer(ui) as observer:
+        index = run_session(request, observer)
+    out = OutFolder(request.out_dir)
+    if ui == "none":
+        print(out.index)
+        return index.exit_code
+    console = open_console(sys.stdout)
+    results = []
+    for entry in index.tasks:
+        if entry.result_file is not None:
+            path = out.path / entry.result_file
+            results.append(read_result(path))
+            console.print(task_report(results[-1], path))
+            console.print()
+    console.print(invocation_report(index, results, out.index))
+    return index.exit_code
+
+
+def _observer(ui: Ui | None) -> PlainObserver | SilentObserver:
+    """Return what shows the progress: a bar on a terminal, else plain lines."""
+    from bytemlperf.report.console import open_console
+    from bytemlperf.report.live import PlainObserver, RichObserver, SilentObserver
+    from bytemlperf.runtime.clock import now_ns
+
+    if ui == "none":
+        return SilentObserver()
+    if ui == "rich" or (ui is None and sys.stderr.isatty()):
+        return RichObserver(open_console(sys.stderr), now_ns)
+    return PlainObserver(lambda line: print(line, file=sys.stderr, flush=True))
 
 
 def _show_lists(tasks: bool, hardware: bool, backend_path: Path | None) -> int:
