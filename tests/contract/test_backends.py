@@ -153,3 +153,18 @@ def test_compile_twice_is_compile_once(loaded, case, feeds):
     backend.load(4)
     for name, array in loaded.predict(feeds(4)).items():
         np.testing.assert_array_equal(array, backend.predict(feeds(4))[name])
+
+
+def test_questions_have_the_keys_of_a_profile(case):
+    """None, or entries that a user can be asked and whose defaults are enough."""
+    backend, _ = case.compiled()
+    for question in backend.get_interact_profile(case.configs) or []:
+        assert {"name", "note", "dialog_type", "type", "default", "depends"} <= set(
+            question
+        )
+    answers = {
+        question["name"]: question["default"]
+        for question in backend.get_interact_profile(case.configs) or []
+    }
+    raw = backend.compile({**case.configs, "interact_info": answers}, None)
+    assert parse_compile_result(raw, backend.hardware_type).instance_count == 1

@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy.typing as npt
 
 from bytemlperf.backends import Backend, Feeds, tensor_infos
@@ -20,6 +21,7 @@ from bytemlperf.errors import CompileError, LoadError, PredictError
 
 __all__ = ["BackendCPU"]
 
+PROFILE = Path(__file__).with_name("cpu.json")
 DISTRIBUTIONS = ("torch", "tensorflow", "tensorflow-cpu", "onnxruntime")
 
 
@@ -50,6 +52,12 @@ class BackendCPU(Backend):
             except metadata.PackageNotFoundError:
                 continue
         return f"CPU ({', '.join(found) or 'no framework installed'})"
+
+    def get_interact_profile(
+        self, config: dict[str, Any]
+    ) -> list[dict[str, Any]] | None:
+        """Return the two questions about threads, from ``cpu.json``."""
+        return msgspec.json.decode(PROFILE.read_bytes(), type=list[dict[str, Any]])
 
     def compile(
         self, configs: dict[str, Any], dataloader: Any | None = None
@@ -115,31 +123,25 @@ class BackendCPU(Backend):
         }
 
     def load(self, batch_size: int) -> None:
-        """Make ready for a batch size; only a graph with a static batch refuses one.
+        """Make ready for a batch size.
 
         Parameters
         ----------
         batch_size : int
-            Samples per batch, >= 1.
+            Samples per batch, >= 1. A graph with a static batch dimension keeps its
+            own, and `get_loaded_batch_size` says so.
 
         Raises
         ------
         LoadError
-            Nothing is compiled, or the graph takes another batch size only.
+            Nothing is compiled.
         """
         if self._runtime is None:
             raise LoadError(f"load({batch_size}) before compile")
-        fixed = self._runtime.facts.fixed_batch_size
-        if fixed is not None and batch_size != fixed:
-            raise LoadError(
-                f"the model's batch dimension is fixed: expected {fixed}, "
-                f"came {batch_size}",
-                hint="export the model with a dynamic batch dimension",
-            )
-        self._loaded_batch_size = batch_size
+        self._loaded_batch_size = self._runtime.facts.fixed_batch_size or batch_size
 
     def get_loaded_batch_size(self) -> int:
-        """Return what `load` was given; smaller batches run too if it is dynamic."""
+        """Return what `load` was given, or the graph's own static batch size."""
         return self._loaded_batch_size
 
     def predict(self, data: Feeds) -> dict[str, npt.NDArray[Any]]:

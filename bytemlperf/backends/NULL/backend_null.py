@@ -6,8 +6,10 @@ before the first call. It wants no model file.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -17,6 +19,7 @@ from bytemlperf.errors import CompileError
 
 __all__ = ["BackendNULL"]
 
+PROFILE = Path(__file__).with_name("null.json")
 # Where the model's description gives no output shape.
 UNKNOWN_OUTPUT = TensorInfo(name="output", dtype="float32", shape=(1, 1))
 
@@ -43,6 +46,12 @@ class BackendNULL(Backend):
         """Return the package's version: there is no runtime under it."""
         return f"null-{__version__}"
 
+    def get_interact_profile(
+        self, config: dict[str, Any]
+    ) -> list[dict[str, Any]] | None:
+        """Return the question about instances, from ``null.json``."""
+        return msgspec.json.decode(PROFILE.read_bytes(), type=list[dict[str, Any]])
+
     def compile(
         self, configs: dict[str, Any], dataloader: Any | None = None
     ) -> dict[str, Any]:
@@ -65,7 +74,7 @@ class BackendNULL(Backend):
         self._inputs = tensor_infos(model_info, "input")
         self._outputs = tensor_infos(model_info, "output") or (UNKNOWN_OUTPUT,)
         batch_sizes = configs["workload"].get("batch_sizes") or [1]
-        instance_count = configs.get("interact_info", {}).get("instance_count", 1)
+        answers = configs.get("interact_info") or {}
         return {
             "model": str(model_info.get("model", configs["workload"].get("model"))),
             "framework": str(model_info.get("framework", "none")),
@@ -87,7 +96,7 @@ class BackendNULL(Backend):
                 }
             ],
             "optimizations": {"computes": "nothing: answers with zeros"},
-            "instance_count": int(instance_count),
+            "instance_count": int(answers.get("instance_count") or 1),
             "device_count": 1,
         }
 
