@@ -117,7 +117,7 @@ def task_report(result: TaskResult, result_file: Path | None = None) -> Renderab
     RenderableType
         For a console of any width.
     """
-    parts: list[RenderableType] = [_title(result), _facts(result)]
+    parts: list[RenderableType] = [Text(), _title(result), _facts(result)]
     if result.points:
         parts += [Text(), Padding(PointsTable(result.points), (0, 0, 0, 2))]
     notes = list(_notes(result))

@@ -23,7 +23,6 @@ from bytemlperf.report.units import format_duration_ns, format_rate, format_seco
 __all__ = ["PlainObserver", "RichObserver", "SilentObserver"]
 
 REDRAW_INTERVAL_NS = 250_000_000
-NS_PER_S = 1_000_000_000
 STYLES = {"FAILED": "bold red", "INVALID": "bold red", "VALID": "green"}
 
 
@@ -144,12 +143,12 @@ class RichObserver(PlainObserver):
         self._console = console
         self._now_ns = now_ns
         self._next_draw_ns = 0
-        self._phase_start_ns = 0
+        self._place = ""
         self._bar = Progress(
             TextColumn("{task.fields[place]}", markup=False),
             TextColumn("{task.description}", markup=False, style="bold"),
             BarColumn(bar_width=20),
-            TextColumn("{task.fields[rate]}", markup=False, style="dim"),
+            TextColumn("{task.fields[news]}", markup=False, style="dim"),
             console=console,
             auto_refresh=False,
             transient=True,
@@ -157,7 +156,7 @@ class RichObserver(PlainObserver):
             redirect_stdout=False,
             redirect_stderr=False,
         )
-        self._task = self._bar.add_task("starting", total=None, place="", rate="")
+        self._task = self._bar.add_task("starting", total=None, place="", news="")
 
     def __enter__(self) -> RichObserver:
         self._bar.start()
@@ -176,29 +175,27 @@ class RichObserver(PlainObserver):
     ) -> None:
         """Print the task's name above the bar, and its number in it."""
         super().task_started(task, hardware_type, index, count)
-        self._bar.update(self._task, place=f"[{index}/{count}]")
+        self._place = f"[{index}/{count}]"
 
     def phase(self, name: str, detail: str, batch_size: int | None) -> None:
         """Show what is being done, from zero."""
-        self._phase_start_ns = self._now_ns()
         self._bar.reset(
             self._task,
             total=None,
             description=phase_line(name, detail, batch_size),
-            rate="",
+            place=self._place,
+            news="",
         )
         self._draw(at_once=True)
 
     def progress(self, done: int, total: int, text: str) -> None:
-        """Move the bar, and say how fast it moves."""
-        elapsed_s = (self._now_ns() - self._phase_start_ns) / NS_PER_S
-        speed = f"{format_rate(done / elapsed_s)}/s" if done and elapsed_s > 0 else ""
+        """Move the bar; a point's rate and latency are in the text."""
         counted = f"{done}/{total}" if total else str(done or "")
         self._bar.update(
             self._task,
             completed=done,
             total=total or None,
-            rate=" ".join(part for part in (counted, clean_line(text), speed) if part),
+            news=" ".join(part for part in (counted, clean_line(text)) if part),
         )
         self._draw(at_once=False)
 
