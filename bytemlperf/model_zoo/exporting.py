@@ -17,6 +17,7 @@ from bytemlperf.model_zoo.builders import Architecture
 from bytemlperf.model_zoo.builders.architecture import load_weights
 from bytemlperf.model_zoo.legacy_fields import plain_name
 from bytemlperf.model_zoo.schema import ModelInfo
+from bytemlperf.model_zoo.torchscript_file import trace_to_bytes
 from bytemlperf.model_zoo.weights import Weights
 
 if TYPE_CHECKING:
@@ -87,21 +88,8 @@ def _write_torchscript(
     module = load_weights(architecture.torch_module(), weights, info.model)
     example = architecture.example(1)
     _check_inputs(info, list(example))
-    with warnings.catch_warnings():
-        # TorchScript is what backends of the wild read, deprecated or not.
-        warnings.filterwarnings("ignore", ".*torch.jit.*", DeprecationWarning)
-        # Sizes that are constants of the architecture are constants of the trace.
-        warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
-        # Tracing reads every property of a module, deprecated ones too.
-        warnings.filterwarnings("ignore", category=FutureWarning)
-        with torch.no_grad():
-            traced = torch.jit.trace(
-                module, tuple(torch.from_numpy(a) for a in example.values())
-            )
-        body = io.BytesIO()
-        # A buffer, because to a file the archive's inner names follow the file's.
-        torch.jit.save(traced, body)
-    path.write_bytes(body.getbuffer())
+    inputs = tuple(torch.from_numpy(array) for array in example.values())
+    path.write_bytes(trace_to_bytes(module, inputs))
 
 
 def _write_saved_model(

@@ -8,6 +8,7 @@ builders, the weights and the versions of the frameworks: that is the cache's ke
 from __future__ import annotations
 
 import hashlib
+import inspect
 import shutil
 from collections.abc import Callable
 from importlib import metadata
@@ -17,7 +18,7 @@ from typing import Any, Literal
 import msgspec
 
 from bytemlperf.errors import BytemlperfError, ConfigError, PrepareError, StorageError
-from bytemlperf.model_zoo import exporting
+from bytemlperf.model_zoo import exporting, torchscript_file
 from bytemlperf.model_zoo.artefact_store import (
     Entry,
     Progress,
@@ -286,7 +287,8 @@ def _key(
     parts = [
         msgspec.json.encode(info, order="deterministic").decode(),
         architecture.source_text(),
-        Path(exporting.__file__).read_text(encoding="utf-8"),
+        inspect.getsource(exporting),
+        inspect.getsource(torchscript_file),
         checkpoint.sha256 if checkpoint else "seeded",
         repr(sorted(versions.items())),
     ]
