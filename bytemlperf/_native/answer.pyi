@@ -3,8 +3,6 @@ from collections.abc import Callable, Generator
 from contextvars import Context
 from typing import Any, Self, final
 
-__all__ = ["Answer"]
-
 @final
 class Answer:
     """The answer to one query at a time, awaited by one task at a time."""
@@ -15,7 +13,7 @@ class Answer:
     position: int
     batch_size: int
     payload: object
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None: ...
+    def __new__(cls, loop: asyncio.AbstractEventLoop) -> Self: ...
     def __await__(self) -> Generator[Any]: ...
     def __iter__(self) -> Self: ...
     def __next__(self) -> Self: ...

@@ -1,6 +1,4 @@
-from typing import final
-
-__all__ = ["BatchQueue"]
+from typing import Self, final
 
 @final
 class BatchQueue:
@@ -19,9 +17,9 @@ class BatchQueue:
     max_queued: int
     max_batch: int
     max_delay_ns: int
-    def __init__(
-        self, max_queued: int, max_batch: int, *, max_delay_ns: int = 0
-    ) -> None: ...
+    def __new__(
+        cls, max_queued: int, max_batch: int, *, max_delay_ns: int = 0
+    ) -> Self: ...
     def put(
         self, row: int, *, issued_ns: int | None = None, timeout_ns: int | None = None
     ) -> None: ...

@@ -1,6 +1,4 @@
-from typing import Final, final
-
-__all__ = ["CANCELLED", "FAILED", "FATAL", "OK", "CompletionRing", "Doorbell"]
+from typing import Final, Self, final
 
 OK: Final[int]
 FAILED: Final[int]
@@ -20,4 +18,4 @@ class CompletionRing:
     """Carries finished batches from one predict thread to the loop thread."""
 
     capacity: int
-    def __init__(self, capacity: int) -> None: ...
+    def __new__(cls, capacity: int) -> Self: ...

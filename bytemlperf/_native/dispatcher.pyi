@@ -1,5 +1,5 @@
 from collections.abc import Callable, Sequence
-from typing import Any, Final, final
+from typing import Any, Final, Self, final
 
 import numpy as np
 import numpy.typing as npt
@@ -9,20 +9,6 @@ from bytemlperf._native.batch_queue import BatchQueue
 from bytemlperf._native.completion_ring import CompletionRing, Doorbell
 from bytemlperf._native.row_table import RowTable
 from bytemlperf._native.timeline import Timeline
-
-__all__ = [
-    "CLOSED",
-    "FULL",
-    "ISSUED",
-    "STOPPED",
-    "STOPPED_BY_FAILURE",
-    "STOPPED_BY_NOTHING",
-    "STOPPED_BY_QUERIES",
-    "STOPPED_BY_REQUEST",
-    "STOPPED_BY_SETTLING",
-    "STOPPED_BY_TIME",
-    "Dispatcher",
-]
 
 ISSUED: Final[int]
 FULL: Final[int]
@@ -44,8 +30,8 @@ class Dispatcher:
     issued_count: int
     stop_reason: int
     fatal_error: BaseException | None
-    def __init__(
-        self,
+    def __new__(
+        cls,
         queue: BatchQueue,
         table: RowTable,
         bell: Doorbell,
@@ -54,7 +40,7 @@ class Dispatcher:
         timeline: Timeline | None = None,
         on_failure: Callable[[Exception, int, int], object] | None = None,
         stop_on_failure: bool = False,
-    ) -> None: ...
+    ) -> Self: ...
     def begin_phase(
         self,
         *,

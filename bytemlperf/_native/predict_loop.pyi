@@ -1,13 +1,11 @@
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, final
+from typing import Any, Self, final
 
 import numpy.typing as npt
 
 from bytemlperf._native.batch_queue import BatchQueue
 from bytemlperf._native.completion_ring import CompletionRing, Doorbell
 from bytemlperf._native.row_table import RowTable
-
-__all__ = ["PredictLoop"]
 
 _Array = npt.NDArray[Any]
 
@@ -19,8 +17,8 @@ class PredictLoop:
     thread_count: int
     batch_count: int
     has_exited: bool
-    def __init__(
-        self,
+    def __new__(
+        cls,
         queue: BatchQueue,
         table: RowTable,
         ring: CompletionRing,
@@ -33,7 +31,7 @@ class PredictLoop:
         on_outputs: Callable[[Any, dict[str, _Array], int], object] | None = None,
         kept_outputs: int = 0,
         max_wake_delay_ns: int = 0,
-    ) -> None: ...
+    ) -> Self: ...
     def serve(
         self, predict: Callable[[dict[str, _Array]], Mapping[str, _Array]]
     ) -> None: ...

@@ -3,14 +3,6 @@ from typing import Final, final
 import numpy as np
 import numpy.typing as npt
 
-__all__ = [
-    "CELL_COUNT",
-    "HIGHEST_TRACKABLE_NS",
-    "LOWEST_NS",
-    "SIGNIFICANT_DIGITS",
-    "Recorder",
-]
-
 LOWEST_NS: Final[int]
 HIGHEST_TRACKABLE_NS: Final[int]
 SIGNIFICANT_DIGITS: Final[int]

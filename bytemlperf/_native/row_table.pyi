@@ -1,6 +1,4 @@
-from typing import final
-
-__all__ = ["RowTable"]
+from typing import Self, final
 
 @final
 class RowTable:
@@ -8,6 +6,6 @@ class RowTable:
 
     capacity: int
     input_count: int
-    def __init__(self, capacity: int, *, input_count: int = 0) -> None: ...
+    def __new__(cls, capacity: int, *, input_count: int = 0) -> Self: ...
     @property
     def in_flight_count(self) -> int: ...

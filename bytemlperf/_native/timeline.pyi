@@ -1,9 +1,7 @@
 from collections.abc import Callable
-from typing import Final, final
+from typing import Final, Self, final
 
 from bytemlperf._native.recorder import Recorder
-
-__all__ = ["ROW_BYTES", "Timeline"]
 
 ROW_BYTES: Final[int]
 
@@ -34,8 +32,8 @@ class Timeline:
     cancelled_count: int
     view_count: int
     gather_count: int
-    def __init__(
-        self,
+    def __new__(
+        cls,
         samples_per_query: int,
         max_batch: int,
         *,
@@ -44,7 +42,7 @@ class Timeline:
         settle_tolerance: float = 0.05,
         chunk_rows: int = 0,
         on_chunk: Callable[[memoryview], object] | None = None,
-    ) -> None: ...
+    ) -> Self: ...
     def begin(self, *, start_ns: int, is_warm_up: bool) -> None: ...
     def finish(self) -> None: ...
     def flush_chunk(self) -> None: ...

@@ -146,10 +146,10 @@ def prepare_samples(
 
 def _check_dtype(model: str, spec: TensorSpec) -> None:
     try:
-        kind = np.dtype(spec.dtype).kind
+        drawable = np.dtype(spec.dtype).kind in tuple("biuf")
     except TypeError:
-        kind = ""
-    if kind not in tuple("biuf"):
+        drawable = False
+    if not drawable:
         raise PrepareError(
             f"{model}: input {spec.name!r} has dtype {spec.dtype!r}; samples can be "
             "bool, integers and floats that numpy knows"

@@ -14,10 +14,11 @@ from bytemlperf.runtime.recorder import (
     Second,
     WarmUpRecording,
 )
-from bytemlperf.runtime.run import check_outputs, run, run_sync
+from bytemlperf.runtime.run import run, run_sync
 from bytemlperf.runtime.samples import ArraySamples, SampleLibrary
 from bytemlperf.runtime.scenario import Batching, ClosedLoop, Limits, WarmUp
 from bytemlperf.runtime.scheduler import Scheduler
+from bytemlperf.runtime.session import check_outputs
 from bytemlperf.runtime.timeline import TIMELINE_DTYPE
 
 __all__ = [

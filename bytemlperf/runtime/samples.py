@@ -236,7 +236,7 @@ def _count_samples(name: str, array: Array, rows: int) -> int:
         )
     if array.nbytes == 0:
         raise ConfigError(f"input {name!r} of shape {array.shape} holds no data")
-    return count
+    return int(count)
 
 
 def aligned_step(sample_bytes: Iterable[int]) -> int:

@@ -23,9 +23,9 @@ from bytemlperf.errors import (
     QueueFullError,
 )
 from bytemlperf.runtime.predictor import Feeds, InputLayout, Predict, Predictor
-from bytemlperf.runtime.run import check_outputs
 from bytemlperf.runtime.samples import Array
 from bytemlperf.runtime.scenario import Batching
+from bytemlperf.runtime.session import check_outputs
 from bytemlperf.tensor_spec import TensorSpec
 
 __all__ = ["Scheduler"]

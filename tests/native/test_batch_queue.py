@@ -141,13 +141,13 @@ def test_no_row_is_lost_or_doubled_among_threads(max_delay_ns):
     queue.close()
     for thread in takers:
         thread.join()
-    assert sorted(sum(taken, [])) == list(range(4 * rows_each))
+    assert sorted(row for rows in taken for row in rows) == list(range(4 * rows_each))
     assert queue.put_count == queue.taken_count == 4 * rows_each
 
 
 def test_refuses_senseless_limits():
     """Limits out of range are the caller's fault, said with their values."""
-    with pytest.raises(ConfigError, match="max_batch >= 1.*not 4, 0 and 0"):
+    with pytest.raises(ConfigError, match=r"max_batch >= 1.*not 4, 0 and 0"):
         BatchQueue(4, 0)
 
 

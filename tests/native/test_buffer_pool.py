@@ -128,7 +128,7 @@ def test_close_counts_what_is_missing():
 
 def test_views_are_made_by_the_pool_only():
     """A view of nothing cannot be made."""
-    with pytest.raises(TypeError, match="BufferPool.view"):
+    with pytest.raises(TypeError, match=r"BufferPool\.view"):
         SlotView()
 
 
@@ -150,7 +150,7 @@ def test_aligned_buffer_freezes_once_nobody_writes():
 
 def test_refuses_senseless_sizes():
     """Sizes out of range are the caller's fault, said with their values."""
-    with pytest.raises(ConfigError, match="slot_count >= 1.*not 0 and 5"):
+    with pytest.raises(ConfigError, match=r"slot_count >= 1.*not 0 and 5"):
         BufferPool(0, 5)
     with pytest.raises(ConfigError, match="at least 0 bytes, not -1"):
         AlignedBuffer(-1)

@@ -22,7 +22,13 @@ OnLoop = Callable[[Coroutine[Any, Any, T]], T]
 
 @contextmanager
 def on_loop(name: str) -> Iterator[OnLoop[Any]]:
-    """Yield a function that runs a coroutine on that kind of loop."""
+    """Lend a function that runs a coroutine on that kind of loop.
+
+    Yields
+    ------
+    callable
+        Runs a coroutine to its end on a loop of its own.
+    """
     complaints: list[dict[str, Any]] = []
 
     def run(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 
 import anyio
@@ -75,7 +76,7 @@ def test_every_query_is_counted_and_adds_up(execute, loop_name, tmp_path):
     assert rows["warm_up"].sum() == 10
     measured = rows[rows["warm_up"] == 0]
     assert len(measured) == 60
-    for before, after in zip(STAMPS, STAMPS[1:], strict=False):
+    for before, after in itertools.pairwise(STAMPS):
         assert (rows[before] <= rows[after]).all()
     parts = {
         "latency": measured["done_ns"] - measured["scheduled_ns"],
@@ -525,7 +526,7 @@ def test_a_listener_that_raises_ends_the_run(execute):
 
 def test_refuses_what_cannot_run(execute, tmp_path):
     """A wrong request is refused before anything runs, and says what to do."""
-    with pytest.raises(ConfigError, match="brings only 64.*\n.*hint: bring more"):
+    with pytest.raises(ConfigError, match=r"brings only 64.*\n.*hint: bring more"):
         measure(
             execute,
             scenario=ClosedLoop(clients=1, iterations=1, samples_per_query=65),

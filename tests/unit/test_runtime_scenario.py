@@ -57,7 +57,7 @@ def test_refuses_fields_out_of_range(kind, fields, message):
 def test_batches_are_whole_queries():
     """A batch holds as many queries as fit, and a query must fit."""
     assert Batching(max_batch=10).queries_per_batch(4) == 2
-    with pytest.raises(ConfigError, match="11 samples does not fit .* at most 10"):
+    with pytest.raises(ConfigError, match=r"11 samples does not fit .* at most 10"):
         Batching(max_batch=10).queries_per_batch(11)
 
 

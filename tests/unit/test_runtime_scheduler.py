@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import subprocess
 import sys
@@ -298,12 +299,14 @@ def test_fatal_error_closes_the_front(execute):
         raise Fatal("now")
 
     async def use():
-        with pytest.raises(Fatal, match="now"):
-            async with front(die) as scheduler:
-                with pytest.raises(PredictError, match="raised Fatal"):
-                    await scheduler.submit(sample(1))
-                with pytest.raises(QueueClosedError, match="thread has died"):
-                    await scheduler.submit(sample(1))
+        async with contextlib.AsyncExitStack() as stack:
+            scheduler = await stack.enter_async_context(front(die))
+            with pytest.raises(PredictError, match="raised Fatal"):
+                await scheduler.submit(sample(1))
+            with pytest.raises(QueueClosedError, match="thread has died"):
+                await scheduler.submit(sample(1))
+            with pytest.raises(Fatal, match="now"):
+                await stack.aclose()
 
     execute(use())
 
@@ -331,14 +334,18 @@ def test_leaving_by_an_error_drops_what_is_queued(execute):
     async def use():
         gate = Gate()
         tasks = []
-        with pytest.raises(KeyError, match="mine"):
+
+        async def leave():
             async with front(gate, max_batch=1) as scheduler:
-                tasks += [
+                tasks.extend(
                     asyncio.create_task(scheduler.submit(sample(i))) for i in range(3)
-                ]
+                )
                 await gate.entered.wait()
                 asyncio.get_running_loop().call_later(0.01, gate.open)
                 raise KeyError("mine")
+
+        with pytest.raises(KeyError, match="mine"):
+            await leave()
         first, *others = await asyncio.gather(*tasks, return_exceptions=True)
         assert first["y"][0, 0] == 0
         assert [str(each) for each in others] == [
@@ -434,6 +441,7 @@ def test_must_be_entered(execute):
     execute(use())
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_forked_child_is_told(execute):
     """Threads do not survive a fork: the child gets an error, not a hang."""
 
@@ -447,10 +455,10 @@ def test_a_forked_child_is_told(execute):
                 except QueueClosedError:
                     os._exit(7)
                 os._exit(1)
-            _, status = os.waitpid(child, 0)
-            assert os.waitstatus_to_exitcode(status) == 7
+            return child
 
-    execute(use())
+    _, status = os.waitpid(execute(use()), 0)
+    assert os.waitstatus_to_exitcode(status) == 7
 
 
 def test_an_interpreter_that_exits_does_not_hang():

@@ -1,0 +1,279 @@
+"""One run from its open pipeline to its recording: warm up, measure, record.
+
+It puts the stages in order; it refuses to load samples and to write files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from bytemlperf._native.dispatcher import STOPPED_BY_FAILURE, STOPPED_BY_TIME
+from bytemlperf._native.timeline import Timeline
+from bytemlperf.errors import PredictError
+from bytemlperf.runtime.clock import Usage, usage
+from bytemlperf.runtime.closed_loop import ClosedLoopPhase
+from bytemlperf.runtime.plan import RNG_NAME, SampleOrder
+from bytemlperf.runtime.predictor import Feeds, InputLayout, Predict, Predictor
+from bytemlperf.runtime.recorder import (
+    EndedBy,
+    Failure,
+    Histogram,
+    Recording,
+    Second,
+    WarmUpRecording,
+)
+from bytemlperf.runtime.samples import Array, aligned_step
+from bytemlperf.runtime.scenario import Batching, ClosedLoop, Limits, WarmUp
+
+__all__ = ["Check", "Session", "check_outputs"]
+
+Check = Callable[[Mapping[str, Array], int], object]
+
+_MAX_FAILURES_KEPT = 8
+
+
+def check_outputs(outputs: Mapping[str, Array], sample_count: int) -> None:
+    """Check that outputs are arrays with whole rows for each sample.
+
+    Parameters
+    ----------
+    outputs : Mapping of str to ndarray
+        What predict returned for a batch.
+    sample_count : int
+        Samples in the batch.
+
+    Raises
+    ------
+    PredictError
+        They are not.
+    """
+    if not isinstance(outputs, Mapping):
+        raise PredictError(
+            "predict must return a dict of arrays by output name, "
+            f"not {type(outputs).__name__}"
+        )
+    for name, array in outputs.items():
+        if not isinstance(name, str):
+            raise PredictError(f"predict named an output {name!r}: not a string")
+        shape = getattr(array, "shape", None)
+        if not shape or shape[0] == 0 or shape[0] % sample_count:
+            what = "no shape" if shape is None else f"shape {tuple(shape)}"
+            raise PredictError(
+                f"output {name!r} of a batch of {sample_count} samples has {what}: "
+                f"its first dimension must be a multiple of {sample_count}"
+            )
+
+
+class Session:
+    """One run, from its open pipeline to its recording."""
+
+    def __init__(
+        self,
+        predict: Predict,
+        library: Mapping[str, Array],
+        sample_count: int,
+        inputs: Sequence[InputLayout],
+        *,
+        scenario: ClosedLoop,
+        batching: Batching,
+        seed: int,
+        limits: Limits,
+        warm_up: WarmUp,
+        timeline: Timeline,
+        check: Check,
+    ) -> None:
+        self._scenario = scenario
+        self._seed = seed
+        self._limits = limits
+        self._warm_up = warm_up
+        self._timeline = timeline
+        self._check = check
+        self._failures: list[Failure] = []
+        self._error: PredictError | None = None
+        self._first_outputs: tuple[Any, int] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._order = SampleOrder(
+            sample_count,
+            scenario.samples_per_query,
+            step=aligned_step([layout.sample_bytes for layout in inputs]),
+            seed=seed,
+        )
+        self._predictor = Predictor(
+            predict,
+            inputs,
+            batching=batching,
+            samples_per_query=scenario.samples_per_query,
+            max_queued=batching.max_queued or scenario.clients,
+            capacity=scenario.clients,
+            library=library,
+            timeline=timeline,
+            on_outputs=self._keep_outputs,
+            kept_outputs=1,
+            on_failure=self._note_failure,
+            stop_on_failure=True,
+        )
+
+    def stop_soon(self) -> None:
+        """End the run from another thread."""
+        self._loop.call_soon_threadsafe(self._predictor.dispatcher.stop)
+
+    def _keep_outputs(self, outputs: Any, feeds: Feeds, sample_count: int) -> None:
+        # In a predict thread, once: copied, for it may reuse or alias its buffers.
+        if self._first_outputs is None:
+            if isinstance(outputs, Mapping):
+                outputs = {
+                    name: np.array(array) if isinstance(array, np.ndarray) else array
+                    for name, array in outputs.items()
+                }
+            self._first_outputs = (outputs, sample_count)
+
+    def _note_failure(
+        self, error: Exception, row_count: int, sample_index: int
+    ) -> None:
+        batch_size = row_count * self._scenario.samples_per_query
+        if self._error is None:
+            self._error = PredictError(
+                f"predict raised {type(error).__name__} on a batch of {batch_size} "
+                f"samples ({row_count} queries, the first from sample {sample_index})",
+                detail=str(error) or repr(error),
+            )
+            self._error.__cause__ = error
+        if len(self._failures) < _MAX_FAILURES_KEPT:
+            self._failures.append(
+                Failure(
+                    error=repr(error),
+                    batch_size=batch_size,
+                    sample_index=sample_index,
+                    is_warm_up=self._timeline.is_warm_up,
+                )
+            )
+
+    async def run(self) -> Recording:
+        """Warm up and measure."""
+        async with self._predictor.serving():
+            settled_part = await self._run_warm_up()
+            used_before = usage()
+            phase = await self._walk(
+                max_seconds=self._limits.max_seconds,
+                min_queries=self._limits.min_queries,
+                max_queries=0 if self._has_failed else None,
+                is_warm_up=False,
+            )
+            used_after = usage()
+        self._timeline.finish()
+        if self._timeline.chunk_rows:
+            self._timeline.flush_chunk()
+        fatal = self._predictor.dispatcher.fatal_error
+        if fatal is not None:
+            raise fatal
+        self._check_first_outputs()
+        used = Usage(*map(operator.sub, used_after, used_before))
+        return self._record(settled_part, phase, used)
+
+    @property
+    def _has_failed(self) -> bool:
+        dispatcher = self._predictor.dispatcher
+        return self._error is not None or dispatcher.fatal_error is not None
+
+    async def _run_warm_up(self) -> WarmUpRecording:
+        duration_ns = 0
+        if not self._warm_up.is_skipped:
+            phase = await self._walk(
+                max_seconds=self._warm_up.max_seconds,
+                min_queries=self._warm_up.min_queries,
+                max_queries=self._warm_up.max_queries,
+                is_warm_up=True,
+            )
+            duration_ns = phase.end_ns - phase.start_ns
+            if not self._has_failed:
+                self._check_first_outputs()
+        return WarmUpRecording(
+            query_count=self._timeline.completed_count,
+            duration_ns=duration_ns,
+            settled=self._timeline.is_settled,
+            service=Histogram.from_recorder(self._timeline.service),
+        )
+
+    def _check_first_outputs(self) -> None:
+        if self._first_outputs is None:
+            return
+        outputs, sample_count = self._first_outputs
+        self._check(outputs, sample_count)
+        self._first_outputs = None
+
+    async def _walk(
+        self,
+        *,
+        max_seconds: float | None,
+        min_queries: int,
+        max_queries: int | None,
+        is_warm_up: bool,
+    ) -> ClosedLoopPhase:
+        phase = ClosedLoopPhase(
+            self._predictor,
+            self._scenario,
+            draw=self._order.draw,
+            max_seconds=max_seconds,
+            min_queries=min_queries,
+            max_queries=max_queries,
+            drain_seconds=self._limits.drain_seconds,
+            is_warm_up=is_warm_up,
+        )
+        self._predictor.queue.reset_peak()
+        await phase.walk()
+        return phase
+
+    def _record(
+        self, warm_up: WarmUpRecording, phase: ClosedLoopPhase, used: Usage
+    ) -> Recording:
+        timeline = self._timeline
+        reason = self._predictor.dispatcher.stop_reason
+        planned = self._scenario.clients * self._scenario.iterations
+        ended_by: EndedBy = "iterations"
+        if self._error is not None or reason == STOPPED_BY_FAILURE:
+            ended_by = "failed"
+        elif reason == STOPPED_BY_TIME and timeline.completed_count < planned:
+            ended_by = "max_seconds"
+        answered = timeline.completed_count > 0
+        start_ns = timeline.first_scheduled_ns if answered else phase.start_ns
+        histograms = {
+            name: Histogram.from_recorder(getattr(timeline, name))
+            for name in (
+                "latency",
+                "schedule_lag",
+                "queue_wait",
+                "gather",
+                "service",
+                "wakeup",
+            )
+        }
+        return Recording(
+            query_count=timeline.completed_count,
+            sample_count=timeline.completed_count * self._scenario.samples_per_query,
+            failed_count=timeline.failed_count,
+            cancelled_count=timeline.cancelled_count,
+            overflow_count=sum(each.overflow_count for each in histograms.values()),
+            ended_by=ended_by,
+            window_start_ns=start_ns,
+            window_ns=timeline.last_done_ns - start_ns if answered else 0,
+            **histograms,
+            batch_size_counts=timeline.batch_size_counts(),
+            view_count=timeline.view_count,
+            gather_count=timeline.gather_count,
+            series=tuple(Second(*second) for second in timeline.series),
+            warm_up=warm_up,
+            peak_queued=self._predictor.queue.peak_queued,
+            cpu_ns=used.cpu_ns,
+            voluntary_switches=used.voluntary_switches,
+            involuntary_switches=used.involuntary_switches,
+            loop=type(self._loop).__module__.partition(".")[0],
+            rng=RNG_NAME,
+            seed=self._seed,
+            failures=tuple(self._failures),
+            error=self._error,
+        )
