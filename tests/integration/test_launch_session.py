@@ -1,4 +1,4 @@
-"""Whole sessions over a worker that keeps the protocol: what is left after every fault."""
+"""Whole sessions over a faulty worker: what is left after every fault."""
 
 from __future__ import annotations
 
