@@ -176,7 +176,7 @@ def invocation_report(
             Text(format_rate(best.throughput_samples_per_s) if best else "-"),
             Text(format_seconds(entry.duration_seconds) if is_reached else "-"),
         )
-    return Group(Text(), table, Text(), _grid([("index", Text(str(index_file)))]))
+    return Group(table, Text(), _grid([("index", Text(str(index_file)))]))
 
 
 def _best(points: Sequence[Point]) -> Point | None:
@@ -247,7 +247,9 @@ def _dataset(dataset: DatasetReport) -> str:
 
 def _host(provenance: Provenance) -> str:
     host = provenance.host
-    hypervisor = f", {host.hypervisor}" if host.hypervisor else ""
+    # "yes": the CPU says that there is one, and nobody says which.
+    known = f" ({host.hypervisor})" if host.hypervisor != "yes" else ""
+    hypervisor = f", virtual{known}" if host.hypervisor else ""
     return (
         f"{host.cpu_model}, "
         f"{host.usable_cores:g} of {host.logical_cores} cores usable, "
