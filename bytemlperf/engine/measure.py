@@ -264,7 +264,10 @@ class _Measurement:
         )
         if job.timeline_dir is not None:
             Path(job.timeline_dir).mkdir(parents=True, exist_ok=True)
-        batch_ns_per_sample = first.batch_ns / first.batch_size
+        # A new worker's first predictions are slower than what an earlier one measured.
+        batch_ns_per_sample = (
+            job.known_ns_per_sample or first.batch_ns / first.batch_size
+        )
         loaded: Loaded | None = first
         for batch_size in compiled.batch_sizes:
             if batch_size in job.skip_batch_sizes:

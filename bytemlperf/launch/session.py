@@ -28,7 +28,7 @@ from bytemlperf.launch.interruption import Interruption
 from bytemlperf.launch.observer import Observer
 from bytemlperf.launch.preparation import Preparation
 from bytemlperf.launch.request import SessionRequest
-from bytemlperf.launch.task_run import TaskRun
+from bytemlperf.launch.task_run import Done, TaskRun
 from bytemlperf.model_zoo import load_model_info
 from bytemlperf.report.schema import (
     SCHEMA_VERSION,
@@ -288,14 +288,13 @@ class _Session:
             return
         run.measure(
             hardware.command,
-            lambda batch_sizes, phases: self._job(
+            lambda done: self._job(
                 run,
                 hardware,
                 prepared,
                 interact_info=interact_info,
                 model_json_sha256=model_json_sha256,
-                skip_batch_sizes=batch_sizes,
-                done_phases=phases,
+                done=done,
             ),
         )
 
@@ -307,8 +306,7 @@ class _Session:
         *,
         interact_info: dict[str, Any],
         model_json_sha256: str,
-        skip_batch_sizes: tuple[int, ...],
-        done_phases: tuple[str, ...],
+        done: Done,
     ) -> MeasureJob:
         request = self._request
         return MeasureJob(
@@ -322,11 +320,12 @@ class _Session:
             interact_info=interact_info,
             seed=request.seed,
             point_seconds=request.point_seconds,
-            skip_batch_sizes=skip_batch_sizes,
-            done_phases=done_phases,
+            skip_batch_sizes=done.batch_sizes,
+            done_phases=done.phases,
             timeline_dir=str(run.folder.timeline) if request.keep_timeline else None,
             command_line=request.command_line,
             environment_kind=hardware.command.kind if hardware.command else "",
+            known_ns_per_sample=done.ns_per_sample,
         )
 
     def _write_index(self) -> InvocationIndex:

@@ -43,7 +43,7 @@ def bytemlperf(cache: Path, *arguments: object, timeout: float = 110):
 
 @pytest.fixture
 def workload(tmp_path):
-    """A workload of the smallest model, in a file of its own."""
+    """Write a workload of the smallest model into a file of its own."""
     path = tmp_path / "small.json"
     fields = {
         "model": "widedeep-tf-fp32",
@@ -179,10 +179,21 @@ def test_interrupting_keeps_what_was_measured(cache, workload, tmp_path):
     out = tmp_path / "out"
     process = subprocess.Popen(
         command(
-            "--tasks", workload, "--hardware_type", "NULL", "--batch_sizes", "4,8",
-            "--iterations", 100_000_000, "--point_seconds", 1, "--out", out,
-            "--ui", "plain",
-        ),  # fmt: skip
+            "--tasks",
+            workload,
+            "--hardware_type",
+            "NULL",
+            "--batch_sizes",
+            "4,8",
+            "--iterations",
+            100_000_000,
+            "--point_seconds",
+            1,
+            "--out",
+            out,
+            "--ui",
+            "plain",
+        ),
         env=os.environ | {"BYTEMLPERF_CACHE": str(cache)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -247,7 +258,7 @@ def test_both_spellings_and_lists():
     assert done.stdout.split() == ["CPU", "NULL"]
 
 
-FLAKY = '''
+FLAKY = """
 import ctypes, os, signal
 import numpy as np
 from bytemlperf.backends import Backend
@@ -285,4 +296,4 @@ class BackendFLAKY(Backend):
             FAULT
         sum(range(200000))  # some work, so that the harness is not all there is
         return {name: np.zeros((self.loaded, 2)) for name in self.outputs}
-'''
+"""

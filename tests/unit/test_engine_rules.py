@@ -1,4 +1,4 @@
-"""The rules that decide whether a point is measured, and whether it is a measurement."""
+"""The rules that decide what is measured, and whether it is a measurement."""
 
 from __future__ import annotations
 
