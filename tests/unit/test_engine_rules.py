@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from bytemlperf.engine.calibration import CalibrationData
-from bytemlperf.engine.perf import (
+from bytemlperf.engine.point import distribution
+from bytemlperf.engine.point_plan import (
     MAX_POINT_OVERRUN,
     MIN_QUERIES,
     PointPlan,
-    distribution,
     predicted_skip,
     warm_up_seconds,
 )
