@@ -150,6 +150,30 @@ def test_a_point_on_disk_survives_a_crash_right_after_it(tmp_path: Path) -> None
     assert "SIGKILL" in result.failures[0].message
 
 
+def test_a_new_worker_knows_how_fast_the_last_point_was(tmp_path: Path) -> None:
+    """Its own first predictions are slow, and would skip what can be measured."""
+    _, result, _ = run(make_request(tmp_path), {"perf:4": "segv"})
+    log = Path(result.log_file or "").read_text().splitlines()
+    known = [line for line in log if line.startswith("known ns per sample")]
+    speed = float(result.points[0].service.p50_ns)
+    assert known == ["known ns per sample: None", f"known ns per sample: {speed}"]
+
+
+@pytest.mark.parametrize(
+    ("place", "phase"),
+    [("compile", "compile"), ("load:1", "load"), ("import", "import")],
+)
+def test_a_new_worker_that_cannot_begin_ends_the_task(
+    tmp_path: Path, place: str, phase: str
+) -> None:
+    """No endless restarts: what was measured is kept, and the task has failed."""
+    faults = {"perf:4": "segv", f"{place}@2": "segv"}
+    _, result, observer = run(make_request(tmp_path), faults)
+    assert sizes(result) == [1]
+    assert [failure.phase for failure in result.failures] == ["perf", phase]
+    assert len(observer.named("message")) == 1
+
+
 @pytest.mark.parametrize("place", ["import", "compile", "prepare model", "start"])
 def test_a_crash_before_there_is_a_model_fails_the_task(
     tmp_path: Path, place: str
