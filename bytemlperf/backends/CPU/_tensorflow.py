@@ -8,6 +8,7 @@ because TensorFlow aborts the process on misaligned memory.
 from __future__ import annotations
 
 import ctypes
+import gc
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -87,6 +88,8 @@ class TensorflowRuntime:
         self._call, optimizations = _compile(
             signature, specs, list(self._outputs), sum(weights.values())
         )
+        # The variables are in reference cycles; as constants they are here again.
+        gc.collect()
         self.facts = ModelFacts(
             framework_version=f"tensorflow {tf.__version__}",
             precision=precision_name(weights),
@@ -104,6 +107,8 @@ class TensorflowRuntime:
             ),
             optimizations={
                 **optimizations,
+                # The pool that starts operators serves all instances too.
+                "inter_op_threads": request.threads.instance_count,
                 "zero_copy_inputs": True,
                 "zero_copy_alignment_bytes": ALIGNMENT_BYTES,
                 "intra_op_pool_threads": _pool_threads(request.threads),
