@@ -26,7 +26,7 @@ from bytemlperf.errors import (
 )
 from bytemlperf.launch.journal import read_journal
 from bytemlperf.launch.request import SessionRequest
-from bytemlperf.launch.session import exit_code, prepare_session, run_session
+from bytemlperf.launch.session import prepare_session, run_session
 from bytemlperf.launch.task_run import WorkerCommand
 from bytemlperf.report.schema import InvocationIndex, TaskResult
 from bytemlperf.report.storage import OutFolder, read_index, read_result
@@ -300,7 +300,9 @@ def test_a_killed_command_leaves_its_points(tmp_path: Path) -> None:
     result = read_result(request.out_dir / "CPU" / "first" / "result.json")
     assert result.status == "interrupted"
     assert sizes(result) == [1, 4]
-    assert read_index(request.out_dir / "index.json").exit_code == 130
+    index = read_index(request.out_dir / "index.json")
+    assert index.exit_code == 130
+    assert index.tasks[0].result_file == "CPU/first/result.json"
 
 
 def test_a_full_disk_ends_the_session_and_keeps_the_journal(tmp_path: Path) -> None:
@@ -380,15 +382,6 @@ def test_prepare_makes_no_results(tmp_path: Path) -> None:
     failing = finder({"prepare model": "exit=1"})
     assert prepare_session(request, observer, find_command=failing) == 3
     assert len(observer.named("failure")) == 2
-
-
-def test_the_exit_code_is_that_of_the_worst() -> None:
-    """130 before 3 before 4 before 0."""
-    assert exit_code([]) == 0
-    assert exit_code(["ok", "ok"]) == 0
-    assert exit_code(["ok", "invalid"]) == 4
-    assert exit_code(["invalid", "failed", "ok"]) == 3
-    assert exit_code(["failed", "interrupted"]) == 130
 
 
 def test_a_finished_point_is_the_same_in_journal_and_result(tmp_path: Path) -> None:
