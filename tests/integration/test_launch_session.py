@@ -32,6 +32,8 @@ from bytemlperf.report.schema import InvocationIndex, TaskResult
 from bytemlperf.report.storage import OutFolder, read_index, read_result
 from bytemlperf.workloads import Workload, WorkloadFile
 
+pytestmark = pytest.mark.slow
+
 TESTS = Path(fake_worker.__file__).parents[1]
 MODEL = "resnet50-torch-fp32"
 
@@ -276,7 +278,8 @@ def test_a_signal_ends_an_installation(tmp_path: Path) -> None:
 
 def test_a_killed_command_leaves_its_points(tmp_path: Path) -> None:
     """SIGKILL of the whole command: the result file has every finished point."""
-    pid_file = tmp_path / "pid"
+    pid_pipe = tmp_path / "pid"
+    os.mkfifo(pid_pipe)
     request = make_request(tmp_path)
     program = (
         "import sys, json\n"
@@ -286,14 +289,15 @@ def test_a_killed_command_leaves_its_points(tmp_path: Path) -> None:
         "run_session(make_request(Path(sys.argv[1])), RecordingObserver(),\n"
         "    find_command=finder(json.loads(sys.argv[2])))\n"
     )
-    faults = {"perf:8": f"pid={pid_file}"}
+    faults = {"perf:8": f"pid={pid_pipe}"}
     env = finder()(None).env
     env["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), env["PYTHONPATH"]])
     command = subprocess.Popen(
         [sys.executable, "-c", program, str(tmp_path), json.dumps(faults)], env=env
     )
     try:
-        wait_for_file(pid_file, command)
+        # Blocks until the worker is in its last point.
+        assert int(pid_pipe.read_text()) > 0
     finally:
         command.kill()
         command.wait()
@@ -390,13 +394,3 @@ def test_a_finished_point_is_the_same_in_journal_and_result(tmp_path: Path) -> N
     _, result, observer = run(request)
     told = msgspec.json.encode(observer.named("point"))
     assert msgspec.json.encode(result.points) == told
-
-
-def wait_for_file(path: Path, process: subprocess.Popen[bytes]) -> None:
-    """Wait until a file appears; the process must not end before."""
-    import threading
-
-    pause = threading.Event()
-    while not path.exists():
-        assert process.poll() is None, "the command ended too early"
-        pause.wait(0.02)

@@ -167,10 +167,8 @@ class FakeEngine:
         Path(file).write_text(str(child.pid))
 
     def _do_pid(self, file: str) -> None:
-        """Tell a test who this is, then wait for ever."""
-        part = Path(f"{file}.part")
-        part.write_text(str(os.getpid()))
-        part.rename(file)
+        """Tell a test who this is, through a named pipe, then wait for ever."""
+        Path(file).write_text(str(os.getpid()))
         threading.Event().wait()
 
     def _do_fill(self, argument: str) -> None:
