@@ -26,6 +26,8 @@ MIN_QUERIES = 7
 # limit this many times over.
 MAX_POINT_OVERRUN = 8.0
 MAX_WARM_UP_SECONDS = 5.0
+# A model is slow if so few batches fit into its warm-up.
+SLOW_BATCHES = 8
 
 
 class PointPlan(msgspec.Struct, frozen=True):
@@ -90,10 +92,14 @@ def warm_up_seconds(plan: PointPlan) -> float:
 
 
 def warm_up_for(max_seconds: float, batch_ns: int) -> WarmUp:
-    """Return a warm-up whose windows are short enough for a slow model to settle."""
+    """Return a warm-up that ends in time, and can settle in it, at this speed."""
     standard = WarmUp()
-    fitting = int(max_seconds * 1e9 / max(1, batch_ns) / (standard.settle_windows + 1))
+    batches = int(max_seconds * 1e9 / max(1, batch_ns))
     return WarmUp(
         max_seconds=max_seconds,
-        settle_batches=max(1, min(standard.settle_batches, fitting)),
+        # Clients of a slow model would each issue once before time is looked at again.
+        max_queries=max(1, batches) if batches < SLOW_BATCHES else None,
+        settle_batches=max(
+            1, min(standard.settle_batches, batches // (standard.settle_windows + 1))
+        ),
     )

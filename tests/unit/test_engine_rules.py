@@ -12,6 +12,7 @@ from bytemlperf.engine.point_plan import (
     MIN_QUERIES,
     PointPlan,
     predicted_skip,
+    warm_up_for,
     warm_up_seconds,
 )
 from bytemlperf.engine.validity import harness_share, invalid_reasons
@@ -84,6 +85,18 @@ def test_warm_up_is_bounded(limit, expected):
     )
 
     assert warm_up_seconds(plan) == expected
+
+
+@pytest.mark.parametrize(
+    ("batch_ms", "max_queries", "settle_batches"),
+    [(1, None, 8), (300, None, 4), (1000, 5, 1), (20_000, 1, 1)],
+)
+def test_a_slow_models_warm_up_ends_in_time(batch_ms, max_queries, settle_batches):
+    """Three clients of a 20 s model do not spend a minute on warming up."""
+    warm_up = warm_up_for(5.0, batch_ms * MS)
+
+    assert warm_up.max_queries == max_queries
+    assert warm_up.settle_batches == settle_batches
 
 
 def test_calibration_drops_no_tail():
