@@ -92,7 +92,9 @@ BARS: tuple[Bar, ...] = (
     _bar(_THREADS, "loadgen/best", "faster than LoadGen's best pattern", 8, 14),
     _bar(_THREADS, "loadgen/queue", "faster than LoadGen, queue SUT", 20, 40),
     _bar(_NATIVE, "native/loadgen", "faster than LoadGen's best pattern", 60, 110),
-    _bar(_NATIVE, "native/bare", "cost of the bare predict loop", 0.5, 0.3, "x", "lower"),
+    _bar(
+        _NATIVE, "native/bare", "cost of the bare predict loop", 0.5, 0.3, "x", "lower"
+    ),
     _bar(_LANE, "lane/loadgen", "faster than LoadGen SingleStream inline", 10, 16),
     _bar(_LANE, "lane/timed", "cost of a timed bare loop", 1.5, 1.1, "x", "lower"),
     _bar(

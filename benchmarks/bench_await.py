@@ -14,6 +14,7 @@ Does not measure
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 
 from benchmarks.contenders import bare, futures, ours
 from benchmarks.contenders.loops import LoopName
@@ -46,22 +47,26 @@ def measure(settings: Settings, result: ScriptResult) -> None:
             contenders[0] = contenders[0]._replace(name=f"bare loop, beside {clients}")
             built: dict[str, str] = {}
             for loop in _LOOPS:
-                for records in (False, True):
-                    contenders.append(
-                        stack.enter_context(
-                            futures.inline_futures(
-                                loop,
-                                clients=clients,
-                                max_batch=_BATCH,
-                                queries=queries,
-                                records=records,
-                            )
+                contenders += [
+                    stack.enter_context(
+                        futures.inline_futures(
+                            loop,
+                            clients=clients,
+                            max_batch=_BATCH,
+                            queries=queries,
+                            records=records,
                         )
                     )
+                    for records in (False, True)
+                ]
                 mine = enter_ours(
                     stack,
-                    ours.inline_task_clients(
-                        loop, clients=clients, max_batch=_BATCH, queries=queries
+                    partial(
+                        ours.inline_task_clients,
+                        loop,
+                        clients=clients,
+                        max_batch=_BATCH,
+                        queries=queries,
                     ),
                     missing,
                     f"await/{loop}",

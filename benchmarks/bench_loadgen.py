@@ -1,11 +1,11 @@
 """What a query costs, against MLCommons LoadGen through its Python bindings.
 
 Measures
-    Samples of LoadGen's Offline scenario in four patterns (a completion for each sample,
-    one completion for all, the FastSUT interface, worker threads behind a queue.Queue
-    in batches of 64) beside our coroutine clients through a predict thread, in batches
-    of 64, and our native clients. All call a null predict once a batch; LoadGen's
-    figures are the ones it reports itself, its preparations left out.
+    Samples of LoadGen's Offline scenario in four patterns (a completion for each
+    sample, one completion for all, the FastSUT interface, worker threads behind a
+    queue.Queue in batches of 64) beside our coroutine clients through a predict thread,
+    in batches of 64, and our native clients. All call a null predict once a batch;
+    LoadGen's figures are those it reports itself, its preparations left out.
 
 Does not measure
     LoadGen's C++ interface, one client at a time (``bench_single``), pacing
@@ -15,6 +15,7 @@ Does not measure
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 
 from benchmarks.contenders import bare, loadgen, ours
 from benchmarks.results import ScriptResult
@@ -48,7 +49,12 @@ def measure(settings: Settings, result: ScriptResult) -> None:
         contenders: list[Contender] = [bare.predict_loop(samples), mine]
         native = enter_ours(
             stack,
-            ours.native_clients(clients=_CLIENTS, max_batch=_BATCH, queries=queries),
+            partial(
+                ours.native_clients,
+                clients=_CLIENTS,
+                max_batch=_BATCH,
+                queries=queries,
+            ),
             missing,
             "native/loadgen",
             "native/bare",
@@ -83,7 +89,7 @@ def measure(settings: Settings, result: ScriptResult) -> None:
         result.judge(
             "loadgen/best",
             figures.ratio(best, mine.name),
-            f"LoadGen's best pattern here is {best!r}; ours has {_CLIENTS} task clients",
+            f"the best pattern here is {best!r}; ours has {_CLIENTS} task clients",
         )
         result.judge(
             "loadgen/queue",
@@ -94,7 +100,7 @@ def measure(settings: Settings, result: ScriptResult) -> None:
             result.judge(
                 "native/loadgen",
                 figures.ratio(best, native.name),
-                f"LoadGen's best pattern here is {best!r}",
+                f"the best pattern here is {best!r}",
             )
     if native is not None:
         result.judge("native/bare", figures.ratio(native.name, "bare predict loop"))

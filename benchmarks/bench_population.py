@@ -47,7 +47,7 @@ def measure(settings: Settings, result: ScriptResult) -> None:
                 "uvloop", clients=many, max_batch=_BATCH, queries=each
             )
         )
-        figures = measure_in_turns([small, large], settings.windows)
+        figures = measure_in_turns([small, large], settings.windows, warm_up=False)
     result.add_costs(figures)
     result.judge(
         "population/million",

@@ -50,7 +50,8 @@ def _are_bytes_identical(values: np.ndarray) -> bool:
     theirs = _theirs()
     for value in values.tolist():
         theirs.record_value(value)
-    return Histogram.from_values(values).encode() == theirs.encode().decode("ascii")
+    expected: str = theirs.encode().decode("ascii")
+    return Histogram.from_values(values).encode() == expected
 
 
 def measure(settings: Settings, result: ScriptResult) -> None:

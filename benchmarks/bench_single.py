@@ -14,6 +14,7 @@ Does not measure
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 
 from benchmarks.contenders import bare, loadgen, ours
 from benchmarks.results import ScriptResult
@@ -39,7 +40,7 @@ def measure(settings: Settings, result: ScriptResult) -> None:
         hand_over = stack.enter_context(ours.hand_over(handed))
         contenders = [bare.predict_loop(cheap), timed, hand_over]
         lane = enter_ours(
-            stack, ours.lane(cheap), missing, "lane/loadgen", "lane/timed"
+            stack, partial(ours.lane, cheap), missing, "lane/loadgen", "lane/timed"
         )
         if lane is not None:
             contenders.append(lane)

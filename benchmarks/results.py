@@ -16,7 +16,7 @@ from benchmarks.windows import Figures, Spread, spread_of
 
 __all__ = ["Cost", "Machine", "Reached", "ScriptResult", "Verdict", "read_machine"]
 
-Verdict = Literal["met", "not met", "not built", "not measured"]
+Verdict = Literal["met", "not met", "not built", "not measured", "not judged"]
 
 _BAR_BY_KEY = {bar.key: bar for bar in BARS}
 _PACKAGES = ("numpy", "uvloop", "anyio", "hdrhistogram", "mlcommons-loadgen",
@@ -31,7 +31,8 @@ class Reached(msgspec.Struct, frozen=True, kw_only=True):
     bar : str
         Key of the bar.
     verdict : str
-        ``"not built"`` and ``"not measured"`` come without figures, never with zeros.
+        ``"not built"`` and ``"not measured"`` come without figures, never with zeros;
+        ``"not judged"`` with figures that mean nothing.
     value, low, high : float or None
         Median and range over the windows, in the bar's unit.
     quietest : float or None
@@ -162,9 +163,10 @@ class ScriptResult(msgspec.Struct, kw_only=True):
         note : str, optional
             What the reader has to know.
         """
-        self.reached.append(
-            Reached.of(bar, spread, windows=self.windows, note=note)
-        )
+        reached = Reached.of(bar, spread, windows=self.windows, note=note)
+        if self.scale == "tiny":
+            reached = msgspec.structs.replace(reached, verdict="not judged")
+        self.reached.append(reached)
 
     def excuse(
         self, bar: str, verdict: Literal["not built", "not measured"], note: str

@@ -101,7 +101,7 @@ def settings_from(options: argparse.Namespace) -> Settings:
 
 def enter_ours(
     stack: ExitStack,
-    contender: AbstractContextManager[Contender],
+    contender: Callable[[], AbstractContextManager[Contender]],
     missing: dict[str, str],
     *bars: str,
 ) -> Contender | None:
@@ -111,8 +111,8 @@ def enter_ours(
     ----------
     stack : ExitStack
         Closes it.
-    contender : context manager
-        From `benchmarks.contenders.ours`.
+    contender : callable
+        Makes it: a function of `benchmarks.contenders.ours`, with its arguments.
     missing : dict of str to str
         Gets why each bar cannot be judged, if it is not built.
     *bars : str
@@ -124,7 +124,7 @@ def enter_ours(
         None if it is not built.
     """
     try:
-        return stack.enter_context(contender)
+        return stack.enter_context(contender())
     except NotBuiltError as error:
         for bar in bars:
             missing[bar] = str(error)

@@ -62,7 +62,9 @@ def format_bars(reached: Sequence[Reached], *, only_these: bool = False) -> str:
         A table, in the order of the bars, and the notes under it.
     """
     by_key = {each.bar: each for each in reached}
-    rows = [["what", "at least", "hoped for", "reached", "spread", "quietest", "verdict"]]
+    rows = [
+        ["what", "at least", "hoped for", "reached", "spread", "quietest", "verdict"]
+    ]
     notes: list[str] = []
     last_row = ""
     for bar in BARS:

@@ -195,10 +195,12 @@ class Figures:
         self.windows.update(other.windows)
 
 
-def measure_in_turns(contenders: Sequence[Contender], windows: int) -> Figures:
+def measure_in_turns(
+    contenders: Sequence[Contender], windows: int, *, warm_up: bool = True
+) -> Figures:
     """Measure windows of several contenders in turns.
 
-    The first round warms up and is thrown away. Garbage is collected between windows
+    Garbage is collected between windows
     and not during them, for every contender alike: that favours those that allocate.
 
     Parameters
@@ -207,6 +209,8 @@ def measure_in_turns(contenders: Sequence[Contender], windows: int) -> Figures:
         With different names.
     windows : int
         Rounds to keep, >= 1.
+    warm_up : bool, default True
+        Whether a round goes before them and is thrown away.
 
     Returns
     -------
@@ -215,8 +219,10 @@ def measure_in_turns(contenders: Sequence[Contender], windows: int) -> Figures:
     """
     taken: dict[str, list[Window]] = {each.name: [] for each in contenders}
     if len(taken) != len(contenders):
-        raise ValueError(f"contenders share a name: {[each.name for each in contenders]}")
-    for turn in range(windows + 1):
+        raise ValueError(
+            f"contenders share a name: {[each.name for each in contenders]}"
+        )
+    for turn in range(0 if warm_up else 1, windows + 1):
         first = turn % max(len(contenders), 1)
         for contender in [*contenders[first:], *contenders[:first]]:
             gc.collect()

@@ -37,7 +37,7 @@ __all__ = [
 
 LOADGEN_ABSENT = "mlcommons-loadgen is not installed (extra: bench)"
 _SAMPLES = 1024
-_Issue = Callable[[Any], None]
+_Issue = Callable[..., None]
 
 
 def is_installed() -> bool:
@@ -123,7 +123,9 @@ def _measuring(
 
     def measure() -> Window:
         summary, used_ns = test.run(queries)
-        return Window(queries, round(queries / _figure(summary, rate_name) * 1e9), used_ns)
+        return Window(
+            queries, round(queries / _figure(summary, rate_name) * 1e9), used_ns
+        )
 
     try:
         yield Contender(name, measure)
@@ -153,7 +155,9 @@ def single_stream_inline(queries: int) -> Iterator[Contender]:
             [lg.QuerySampleResponse(sample.id, 0, 0) for sample in samples]
         )
 
-    with _measuring("LoadGen SingleStream inline", "SingleStream", issue, queries) as it:
+    with _measuring(
+        "LoadGen SingleStream inline", "SingleStream", issue, queries
+    ) as it:
         yield it
 
 
@@ -266,13 +270,15 @@ def offline_fast(queries: int, max_batch: int) -> Iterator[Contender]:
     """
     import mlperf_loadgen as lg
 
-    def issue(ids: list[int], _: list[int]) -> None:
-        for _ in range(0, len(ids), max_batch):
+    def issue(ids: list[int], indices: list[int]) -> None:
+        for _ in range(0, len(indices), max_batch):
             null_predict(FEEDS)
         respond = lg.QuerySampleResponse
         lg.QuerySamplesComplete([respond(each, 0, 0) for each in ids])
 
-    with _measuring("LoadGen Offline, fast", "Offline", issue, queries, fast=True) as it:
+    with _measuring(
+        "LoadGen Offline, fast", "Offline", issue, queries, fast=True
+    ) as it:
         yield it
 
 

@@ -1,9 +1,9 @@
 """Our own ways to drive clients, behind one small face: the adapter.
 
 Scripts measure what these functions yield, and print "not built" for those that raise
-`NotBuiltError`; they never know how a client is driven. To fill one in, replace its
-``raise`` by a body that yields a `Contender` whose `measure` runs one window through
-the public API of `bytemlperf.runtime`; nothing else has to change.
+`NotBuiltError`; they never know how a client is driven. To fill one in, make it a
+``@contextmanager`` as `threaded_clients` is, and yield a `Contender` whose `measure`
+runs one window through `bytemlperf.runtime`; nothing else has to change.
 
 A window is what the run itself recorded: from the moment the first query was scheduled
 to the last answer. Its CPU time also covers the making of clients.
@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Literal
 
 import numpy as np
@@ -56,7 +56,7 @@ _NO_WARM_UP = WarmUp(max_seconds=0)
 
 
 class NotBuiltError(Exception):
-    """This part of the runtime does not exist yet."""
+    """A part of the runtime does not exist yet."""
 
 
 async def record_run(
@@ -157,10 +157,9 @@ def threaded_clients(
         yield Contender(f"ours, threads {loop} {clients}", measure)
 
 
-@contextmanager
 def inline_task_clients(
     loop: LoopName, *, clients: int, max_batch: int, queries: int
-) -> Iterator[Contender]:
+) -> AbstractContextManager[Contender]:
     """Drive full-task clients with predict on the thread that resumes them.
 
     Parameters
@@ -174,9 +173,9 @@ def inline_task_clients(
     queries : int
         Queries of each client in a window.
 
-    Yields
-    ------
-    Contender
+    Returns
+    -------
+    context manager
         The cost of issue, batch, record and await alone.
 
     Raises
@@ -185,13 +184,11 @@ def inline_task_clients(
         The runtime cannot do it yet.
     """
     raise NotBuiltError("the runtime has no clients without a hand-over yet")
-    yield  # a generator, as it will be
 
 
-@contextmanager
 def native_clients(
     *, clients: int, max_batch: int, queries: int
-) -> Iterator[Contender]:
+) -> AbstractContextManager[Contender]:
     """Drive clients without any Python in them.
 
     Parameters
@@ -203,9 +200,9 @@ def native_clients(
     queries : int
         Queries of each client in a window.
 
-    Yields
-    ------
-    Contender
+    Returns
+    -------
+    context manager
         Predict as the runtime's null predict has it.
 
     Raises
@@ -214,11 +211,9 @@ def native_clients(
         The runtime cannot do it yet.
     """
     raise NotBuiltError("the runtime has no native clients yet")
-    yield
 
 
-@contextmanager
-def lane(queries: int) -> Iterator[Contender]:
+def lane(queries: int) -> AbstractContextManager[Contender]:
     """Drive 1 client at batch 1 on the predict thread itself, predict in Python.
 
     Parameters
@@ -226,9 +221,9 @@ def lane(queries: int) -> Iterator[Contender]:
     queries : int
         Queries of a window.
 
-    Yields
-    ------
-    Contender
+    Returns
+    -------
+    context manager
         No hand-over at all.
 
     Raises
@@ -237,7 +232,6 @@ def lane(queries: int) -> Iterator[Contender]:
         The runtime cannot do it yet.
     """
     raise NotBuiltError("the runtime has no lanes yet")
-    yield
 
 
 @contextmanager
