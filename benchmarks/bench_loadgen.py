@@ -47,13 +47,29 @@ def measure(settings: Settings, result: ScriptResult) -> None:
             )
         )
         contenders: list[Contender] = [bare.predict_loop(samples), mine]
-        native = enter_ours(
+        lean = enter_ours(
             stack,
             partial(
-                ours.native_clients,
+                ours.threaded_clients,
+                "uvloop",
                 clients=_CLIENTS,
                 max_batch=_BATCH,
                 queries=queries,
+                kind="bare",
+            ),
+            missing,
+        )
+        if lean is not None:
+            contenders.append(lean)
+        native = enter_ours(
+            stack,
+            partial(
+                ours.threaded_clients,
+                "uvloop",
+                clients=_CLIENTS,
+                max_batch=_BATCH,
+                queries=queries,
+                kind="native",
             ),
             missing,
             "native/loadgen",
@@ -72,7 +88,7 @@ def measure(settings: Settings, result: ScriptResult) -> None:
             ]
         figures = measure_in_turns(contenders, settings.windows)
     result.add_costs(figures)
-    result.details["ours, threads, bare loops"] = figures.ratio(
+    result.details["ours, task clients, bare loops"] = figures.ratio(
         mine.name, "bare predict loop"
     ).median
 
@@ -83,8 +99,12 @@ def measure(settings: Settings, result: ScriptResult) -> None:
     else:
         best = min(_PATTERNS, key=lambda name: result.costs[name].wall_ns.median)
         for pattern in (*_PATTERNS, "LoadGen Offline, queue, no answers"):
-            result.details[f"ours, threads, against {pattern}, x"] = figures.ratio(
+            result.details[f"ours, task clients, against {pattern}, x"] = figures.ratio(
                 pattern, mine.name
+            ).median
+        if lean is not None:
+            result.details[f"ours, bare clients, against {best}, x"] = figures.ratio(
+                best, lean.name
             ).median
         result.judge(
             "loadgen/best",

@@ -14,10 +14,11 @@ Does not measure
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 
 from benchmarks.contenders import ours
 from benchmarks.results import ScriptResult
-from benchmarks.script import Settings, run_script
+from benchmarks.script import Settings, enter_ours, run_script
 from benchmarks.windows import measure_in_turns
 
 _BATCH = 64
@@ -36,24 +37,36 @@ def measure(settings: Settings, result: ScriptResult) -> None:
     few, many = settings.pick((10, 1000), (1000, 1_000_000), (1000, 1_000_000))
     each = settings.pick(2, 3, 10)
     total = settings.pick(1000, 1_000_000, 5_000_000)
-    with ExitStack() as stack:
-        small = stack.enter_context(
-            ours.threaded_clients(
-                "uvloop", clients=few, max_batch=_BATCH, queries=total // few
-            )
-        )
-        large = stack.enter_context(
-            ours.threaded_clients(
-                "uvloop", clients=many, max_batch=_BATCH, queries=each
-            )
-        )
-        figures = measure_in_turns([small, large], settings.windows, warm_up=False)
-    result.add_costs(figures)
-    result.judge(
-        "population/million",
-        figures.ratio(large.name, small.name),
-        f"task clients through a predict thread, {many:,} against {few:,}",
-    )
+    kinds: tuple[ours.ClientKind, ...] = ("task", "bare")
+    for kind in kinds:
+        with ExitStack() as stack:
+            pair = [
+                enter_ours(
+                    stack,
+                    partial(
+                        ours.threaded_clients,
+                        "uvloop",
+                        clients=clients,
+                        max_batch=_BATCH,
+                        queries=queries,
+                        kind=kind,
+                    ),
+                    {},
+                )
+                for clients, queries in ((few, total // few), (many, each))
+            ]
+            built = [contender for contender in pair if contender is not None]
+            if len(built) < len(pair):
+                continue
+            # No warm-up: each window makes its clients anew, and that is most of it.
+            figures = measure_in_turns(built, settings.windows, warm_up=False)
+        result.add_costs(figures)
+        small, large = built
+        ratio = figures.ratio(large.name, small.name)
+        result.details[f"{large.name} against {few:,}, x"] = ratio.median
+        if kind == "task":
+            note = f"task clients through a predict thread, {many:,} against {few:,}"
+            result.judge("population/million", ratio, note)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 Measures
     A query of a closed loop of N >= 1,000 coroutine clients through one predict thread
-    with a null predict in Python, in batches of up to 64. Ours is a complete run: six
+    with a null predict in Python, in batches of up to 64; the bars are about clients
+    that are full asyncio tasks, bare coroutine clients stand beside them. Ours is a complete run: six
     stamps and six histograms for every query. Against it, on the same event loop: a
     Future for each query resolved batch by batch, an asyncio.Queue with a batcher,
     run_in_executor and anyio.to_thread for each query, and threads as clients. These
@@ -15,11 +16,12 @@ Does not measure
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 
 from benchmarks.contenders import bare, executors, futures, ours
 from benchmarks.contenders.loops import LoopName
 from benchmarks.results import ScriptResult
-from benchmarks.script import Settings, run_script
+from benchmarks.script import Settings, enter_ours, run_script
 from benchmarks.windows import Contender, Figures, Spread, measure_in_turns
 
 _BATCH = 64
@@ -57,6 +59,20 @@ def _measure_loop(
             name=f"bare loop, beside {loop} {clients}"
         ),
     ]
+    lean = enter_ours(
+        stack,
+        partial(
+            ours.threaded_clients,
+            loop,
+            clients=clients,
+            max_batch=_BATCH,
+            queries=many,
+            kind="bare",
+        ),
+        {},
+    )
+    if lean is not None:
+        contenders.append(lean)
     if is_first:
         # Slowest by far, and no bar is set against them: once on each loop is enough.
         contenders.append(
@@ -87,7 +103,7 @@ def measure(settings: Settings, result: ScriptResult) -> None:
                     settings, loop, clients, stack, is_first=clients == sizes[0]
                 )
             result.add_costs(figures)
-            mine = f"ours, threads {loop} {clients}"
+            mine = f"ours, task clients {loop} {clients}"
             for bar, other in {
                 "threads/futures": "threaded futures",
                 "threads/queue": "asyncio.Queue",

@@ -1,9 +1,14 @@
 """Our own ways to drive clients, behind one small face: the adapter.
 
 Scripts measure what these functions yield, and print "not built" for those that raise
-`NotBuiltError`; they never know how a client is driven. To fill one in, make it a
-``@contextmanager`` as `threaded_clients` is, and yield a `Contender` whose `measure`
-runs one window through `bytemlperf.runtime`; nothing else has to change.
+`NotBuiltError`; they never know how a client is driven. To fill in
+
+* a kind of client: put into `_RUN_OPTIONS` what `run` has to be given for it;
+* `inline_task_clients` or `lane`: make it a ``@contextmanager`` as `threaded_clients`
+  is, and yield a `Contender` whose `measure` runs one window;
+* a pacer: return the errors that the runtime recorded.
+
+Nothing else has to change.
 
 A window is what the run itself recorded: from the moment the first query was scheduled
 to the last answer. Its CPU time also covers the making of clients.
@@ -15,7 +20,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +32,6 @@ from bytemlperf.runtime import (
     ArraySamples,
     Batching,
     ClosedLoop,
-    Limits,
     Progress,
     Recording,
     SampleLibrary,
@@ -41,7 +45,6 @@ __all__ = [
     "hand_over",
     "inline_task_clients",
     "lane",
-    "native_clients",
     "native_pacing",
     "paced_coroutines",
     "record_run",
@@ -53,6 +56,13 @@ ClientKind = Literal["native", "bare", "task"]
 
 _SAMPLES = ArraySamples({"x": np.zeros((64, 1), np.float32)})
 _NO_WARM_UP = WarmUp(max_seconds=0)
+
+# What `run` has to be given for each kind of client; None: it has no such clients yet.
+_RUN_OPTIONS: dict[ClientKind, dict[str, Any] | None] = {
+    "native": None,
+    "bare": None,
+    "task": {},
+}
 
 
 class NotBuiltError(Exception):
@@ -66,10 +76,10 @@ async def record_run(
     clients: int,
     queries: int,
     max_batch: int,
-    limits: Limits = Limits(),  # noqa: B008 - frozen
+    kind: ClientKind = "task",
     on_progress: Callable[[Progress], object] | None = None,
 ) -> Recording:
-    """Run full-task clients through one predict thread.
+    """Run clients through one predict thread, without a warm-up.
 
     Parameters
     ----------
@@ -78,13 +88,13 @@ async def record_run(
     samples : SampleLibrary
         What to ask it.
     clients : int
-        Tasks.
+        How many.
     queries : int
         Queries of each.
     max_batch : int
         Queries in a batch.
-    limits : Limits, optional
-        When to end early.
+    kind : "native", "bare" or "task"
+        What a client is.
     on_progress : callable, optional
         Told now and then.
 
@@ -95,6 +105,8 @@ async def record_run(
 
     Raises
     ------
+    NotBuiltError
+        The runtime has no such clients yet.
     RuntimeError
         Queries failed or were not answered.
     """
@@ -104,8 +116,8 @@ async def record_run(
         scenario=ClosedLoop(clients=clients, iterations=queries),
         batching=Batching(max_batch=max_batch),
         warm_up=_NO_WARM_UP,
-        limits=limits,
         on_progress=on_progress,
+        **_run_options(kind),
     )
     if recording.error is not None:
         raise recording.error
@@ -114,15 +126,27 @@ async def record_run(
     return recording
 
 
+def _run_options(kind: ClientKind) -> dict[str, Any]:
+    options = _RUN_OPTIONS[kind]
+    if options is None:
+        raise NotBuiltError(f"the runtime has no {kind} clients yet")
+    return options
+
+
 def _window_of(recording: Recording) -> Window:
     return Window(recording.query_count, recording.window_ns, recording.cpu_ns)
 
 
 @contextmanager
 def threaded_clients(
-    loop: LoopName, *, clients: int, max_batch: int, queries: int
+    loop: LoopName,
+    *,
+    clients: int,
+    max_batch: int,
+    queries: int,
+    kind: ClientKind = "task",
 ) -> Iterator[Contender]:
-    """Drive full-task clients through one predict thread, predict in Python.
+    """Drive clients through one predict thread, predict in Python.
 
     Parameters
     ----------
@@ -134,12 +158,20 @@ def threaded_clients(
         Queries in a batch.
     queries : int
         Queries of each client in a window.
+    kind : "native", "bare" or "task"
+        What a client is.
 
     Yields
     ------
     Contender
         All of a run: six stamps a query, six histograms, validity counts.
+
+    Raises
+    ------
+    NotBuiltError
+        The runtime has no such clients yet.
     """
+    _run_options(kind)
     with make_runner(loop) as runner:
 
         def measure() -> Window:
@@ -150,11 +182,12 @@ def threaded_clients(
                     clients=clients,
                     queries=queries,
                     max_batch=max_batch,
+                    kind=kind,
                 )
             )
             return _window_of(recording)
 
-        yield Contender(f"ours, threads {loop} {clients}", measure)
+        yield Contender(f"ours, {kind} clients {loop} {clients}", measure)
 
 
 def inline_task_clients(
@@ -184,33 +217,6 @@ def inline_task_clients(
         The runtime cannot do it yet.
     """
     raise NotBuiltError("the runtime has no clients without a hand-over yet")
-
-
-def native_clients(
-    *, clients: int, max_batch: int, queries: int
-) -> AbstractContextManager[Contender]:
-    """Drive clients without any Python in them.
-
-    Parameters
-    ----------
-    clients : int
-        Clients.
-    max_batch : int
-        Queries in a batch.
-    queries : int
-        Queries of each client in a window.
-
-    Returns
-    -------
-    context manager
-        Predict as the runtime's null predict has it.
-
-    Raises
-    ------
-    NotBuiltError
-        The runtime cannot do it yet.
-    """
-    raise NotBuiltError("the runtime has no native clients yet")
 
 
 def lane(queries: int) -> AbstractContextManager[Contender]:
@@ -281,8 +287,7 @@ async def wait_with_clients(
     NotBuiltError
         The runtime has no such clients yet.
     """
-    if kind != "task":
-        raise NotBuiltError(f"the runtime has no {kind} clients yet")
+    _run_options(kind)
     may_answer = threading.Event()
 
     def predict(feeds: Feeds) -> Feeds:
@@ -291,7 +296,9 @@ async def wait_with_clients(
 
     async with asyncio.TaskGroup() as group:
         group.create_task(
-            record_run(predict, _SAMPLES, clients=clients, queries=1, max_batch=64)
+            record_run(
+                predict, _SAMPLES, clients=clients, queries=1, max_batch=64, kind=kind
+            )
         )
         try:
             await on_waiting()
