@@ -2,12 +2,12 @@
 
 Measures
     A query of a closed loop of N >= 1,000 coroutine clients through one predict thread
-    with a null predict in Python, in batches of up to 64; the bars are about clients
-    that are full asyncio tasks, bare coroutine clients stand beside them. Ours is a complete run: six
-    stamps and six histograms for every query. Against it, on the same event loop: a
-    Future for each query resolved batch by batch, an asyncio.Queue with a batcher,
-    run_in_executor and anyio.to_thread for each query, and threads as clients. These
-    keep no books at all.
+    with a null predict in Python, in batches of up to 64. The bars are about clients
+    that are full asyncio tasks; bare coroutine clients stand beside them. Ours is a
+    complete run: six stamps and six histograms for every query. Against it, on the same
+    event loop: a Future for each query resolved batch by batch, an asyncio.Queue with a
+    batcher, run_in_executor and anyio.to_thread for each query, and threads as clients.
+    These keep no books at all.
 
 Does not measure
     Latency, few clients (``bench_single``), a real model (``bench_model``).
