@@ -50,6 +50,10 @@ __all__ = [
 ]
 
 
+# Below it a guess at what was meant is noise.
+MIN_LIKENESS = 0.5
+
+
 class BytemlperfError(Exception):
     """Root of all errors of this package.
 
@@ -105,14 +109,27 @@ class UnknownNameError(ConfigError):
         self.kind = kind
         self.name = name
         self.known = sorted(known)
-        folded = {known_name.casefold(): known_name for known_name in self.known}
-        near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.5)
-        self.nearest = folded[near[0]] if near else None
+        self.nearest = _nearest(name, self.known)
         hint = f"did you mean {self.nearest!r}? " if self.nearest else ""
         super().__init__(
             f"unknown {kind} {name!r}",
             hint=f"{hint}{kind}s that exist: {', '.join(self.known) or 'none'}",
         )
+
+
+def _nearest(name: str, known: list[str]) -> str | None:
+    """Return the most similar known name; what is typed may be only its beginning."""
+    typed = name.casefold()
+
+    def likeness(known_name: str) -> float:
+        folded = known_name.casefold()
+        return max(
+            difflib.SequenceMatcher(None, typed, folded).ratio(),
+            difflib.SequenceMatcher(None, typed, folded[: len(typed)]).ratio(),
+        )
+
+    nearest = max(known, key=likeness, default=None)
+    return nearest if nearest and likeness(nearest) >= MIN_LIKENESS else None
 
 
 class BackendError(BytemlperfError):

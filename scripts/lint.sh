@@ -5,6 +5,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 python=${1:-python3}
 tools=$(dirname "$(command -v "$python")")
+# cython-lint looks for its own tools on the path.
+PATH=$tools:$PATH
 status=0
 
 check() { # name command...

@@ -3,6 +3,9 @@
 #
 # The package is installed editable, because `python -m` imports a checkout it is started
 # in before anything installed: one copy of the sources, and the compiled modules in it.
+#
+# shellcheck shell=bash
+# shellcheck disable=SC2154 # program and root are set by the script that sources this
 
 die() {
     echo "$program: $*" >&2
@@ -13,7 +16,7 @@ die() {
 # dependency files, the native sources, and the installation's own arguments.
 digest_of() { # arguments...
     (
-        cd "$root"
+        cd "$root" || exit 1
         shopt -s nullglob
         sha256sum pyproject.toml setup.py scripts/venv.sh \
             bytemlperf/_native/*.{pyx,pxd,h} bytemlperf/backends/CPU/requirements.txt
@@ -130,7 +133,7 @@ ensure_venv() { # venv needed_mib pip_arguments...
 
 native_digest() {
     (
-        cd "$root"
+        cd "$root" || exit 1
         shopt -s nullglob
         sha256sum setup.py bytemlperf/_native/*.{pyx,pxd,h}
         printf '%s\n' bytemlperf/_native/*.so

@@ -184,8 +184,9 @@ class Backend:
         Parameters
         ----------
         data : mapping of str to ndarray
-            Read-only, C-contiguous, 64-byte-aligned views by input name; axis 0 has
-            ``batch_size * rows_per_sample`` rows. Valid until this returns.
+            C-contiguous views by input name, never to be written to, 64-byte aligned
+            unless a batch had to be cut or padded; axis 0 has ``batch_size *
+            rows_per_sample`` rows. Valid until this returns.
 
         Returns
         -------

@@ -130,7 +130,8 @@ def _watch_launcher(stream: BinaryIO, emitter: Emitter) -> None:
             emitter.acknowledge(receipt.event_count)
     except (WorkerError, ValueError, OSError):
         traceback.print_exc()
-    os.kill(os.getpid(), signal.SIGKILL)
+    # The worker leads its process group: what a backend has started goes with it.
+    os.killpg(0, signal.SIGKILL)
 
 
 def _die_with_parent() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from typing import BinaryIO
 
-from bytemlperf.engine.messages import Event, Phase, Progress, Warned, write_frame
+from bytemlperf.engine.messages import Event, Phase, Progress, write_frame
 from bytemlperf.runtime.clock import now_ns
 
 __all__ = ["Emitter"]
@@ -114,13 +114,3 @@ class Emitter:
             return
         self._next_progress_ns = moment_ns + PROGRESS_INTERVAL_NS
         self.emit(Progress(done, total, text))
-
-    def warn(self, text: str) -> None:
-        """Send a warning for the report.
-
-        Parameters
-        ----------
-        text : str
-            What a reader should know.
-        """
-        self.emit(Warned(text))

@@ -116,6 +116,7 @@ def score_accuracy(
         open_labels(samples),
         np.arange(count),
         subset=samples.subset,
+        output_roles=samples.output_roles,
     )
     return AccuracyReport(
         status="scored",

@@ -7,7 +7,6 @@ cannot be read on a machine is None, never a guess.
 from __future__ import annotations
 
 import importlib.metadata
-import math
 import os
 import platform
 from pathlib import Path
@@ -79,11 +78,6 @@ def usable_cores() -> float:
         if quota != "max" and period:
             allowed = min(allowed, int(quota) / int(period))
     return allowed
-
-
-def whole_cores() -> int:
-    """Return `usable_cores` rounded down, at least 1."""
-    return max(1, math.floor(usable_cores()))
 
 
 def package_versions() -> dict[str, str]:

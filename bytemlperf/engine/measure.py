@@ -31,6 +31,7 @@ from bytemlperf.engine.compilation import (
 from bytemlperf.engine.emitter import Emitter
 from bytemlperf.engine.fidelity import compare_with_reference, score_accuracy
 from bytemlperf.engine.host import describe_host, package_versions, source_commit
+from bytemlperf.engine.loading import Loaded, load_batch_size
 from bytemlperf.engine.messages import (
     AccuracyDone,
     CompileDone,
@@ -43,13 +44,8 @@ from bytemlperf.engine.messages import (
     TaskDescribed,
     VendorBenchmark,
 )
-from bytemlperf.engine.perf import (
-    Loaded,
-    PointPlan,
-    load_batch_size,
-    measure_point,
-    predicted_skip,
-)
+from bytemlperf.engine.perf import measure_point
+from bytemlperf.engine.point_plan import PointPlan, predicted_skip
 from bytemlperf.errors import BytemlperfError
 from bytemlperf.report.schema import (
     DatasetReport,
@@ -264,7 +260,10 @@ class _Measurement:
         )
         if job.timeline_dir is not None:
             Path(job.timeline_dir).mkdir(parents=True, exist_ok=True)
-        batch_ns_per_sample = first.batch_ns / first.batch_size
+        # A new worker's first predictions are slower than what an earlier one measured.
+        batch_ns_per_sample = (
+            job.known_ns_per_sample or first.batch_ns / first.batch_size
+        )
         loaded: Loaded | None = first
         for batch_size in compiled.batch_sizes:
             if batch_size in job.skip_batch_sizes:

@@ -108,7 +108,12 @@ class PrepareJob(msgspec.Struct, frozen=True, tag="prepare"):
 
 
 class MeasureJob(msgspec.Struct, frozen=True, tag="measure"):
-    """Measure one task on one backend; runs in the backend's environment."""
+    """Measure one task on one backend; runs in the backend's environment.
+
+    The fields `skip_batch_sizes`, `done_phases` and `known_ns_per_sample` say what
+    earlier workers of the task did; the last one is the service time per sample of
+    the last measured point, to predict others by, or None.
+    """
 
     task: str
     hardware_type: str
@@ -125,6 +130,7 @@ class MeasureJob(msgspec.Struct, frozen=True, tag="measure"):
     timeline_dir: str | None
     command_line: tuple[str, ...]
     environment_kind: str
+    known_ns_per_sample: float | None = None
 
 
 Job = DescribeJob | PrepareJob | MeasureJob

@@ -6,6 +6,8 @@ the reading half of `bytemlperf.engine.messages` for a process that must never w
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from bytemlperf.engine.messages import MAX_FRAME_BYTES
 from bytemlperf.errors import WorkerError
 
@@ -46,18 +48,19 @@ class FrameBuffer:
         """Bytes of a message that is not complete yet."""
         return len(self._pending)
 
-    def feed(self, piece: bytes) -> list[bytes]:
-        """Take a piece of the stream.
+    def feed(self, piece: bytes) -> Iterator[bytes]:
+        """Take a piece of the stream; the messages come as they are asked for.
 
         Parameters
         ----------
         piece : bytes
             Any number of bytes.
 
-        Returns
-        -------
-        list of bytes
-            Bodies of the messages that this piece completed.
+        Yields
+        ------
+        bytes
+            Body of a message that this piece completed. Those before nonsense come
+            before the error.
 
         Raises
         ------
@@ -65,20 +68,17 @@ class FrameBuffer:
             A length is absurd: this is not a message stream.
         """
         self._pending += piece
-        bodies = []
-        start = 0
-        while len(self._pending) - start >= HEAD_BYTES:
-            body_start = start + HEAD_BYTES
-            head = bytes(self._pending[start:body_start])
+        while len(self._pending) >= HEAD_BYTES:
+            head = bytes(self._pending[:HEAD_BYTES])
             length = int.from_bytes(head, "big")
             if length > MAX_FRAME_BYTES:
                 raise WorkerError(
                     f"expected the length of a message, at most {MAX_FRAME_BYTES} "
                     f"bytes; got the bytes {head!r}"
                 )
-            if len(self._pending) - body_start < length:
-                break
-            start = body_start + length
-            bodies.append(bytes(self._pending[body_start:start]))
-        del self._pending[:start]
-        return bodies
+            end = HEAD_BYTES + length
+            if len(self._pending) < end:
+                return
+            body = bytes(self._pending[HEAD_BYTES:end])
+            del self._pending[:end]
+            yield body

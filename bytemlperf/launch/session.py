@@ -9,8 +9,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,28 +23,18 @@ from bytemlperf.errors import ConfigError, InternalError, StorageError
 from bytemlperf.launch.answers import answer_questions, check_names, read_answers
 from bytemlperf.launch.command import command_finder
 from bytemlperf.launch.hardware import CommandFinder, Hardware, open_hardware
+from bytemlperf.launch.index_file import EXIT_CODES, IndexFile
 from bytemlperf.launch.interruption import Interruption
 from bytemlperf.launch.observer import Observer
 from bytemlperf.launch.preparation import Preparation
 from bytemlperf.launch.request import SessionRequest
-from bytemlperf.launch.task_run import TaskRun
+from bytemlperf.launch.task_run import Done, TaskRun
 from bytemlperf.model_zoo import load_model_info
-from bytemlperf.report.schema import (
-    SCHEMA_VERSION,
-    InvocationIndex,
-    Status,
-    TaskEntry,
-    TaskResult,
-)
-from bytemlperf.report.storage import OutFolder, write_json_atomic
-from bytemlperf.runtime.clock import utc_now
+from bytemlperf.report.schema import InvocationIndex
+from bytemlperf.report.storage import OutFolder
 from bytemlperf.workloads import WorkloadFile
 
-__all__ = ["exit_code", "prepare_session", "run_session"]
-
-EXIT_CODES: dict[Status, int] = {"ok": 0, "failed": 3, "invalid": 4, "interrupted": 130}
-# The worst first: one word for many tasks.
-SEVERITY: tuple[Status, ...] = ("interrupted", "failed", "invalid", "ok")
+__all__ = ["prepare_session", "run_session"]
 
 
 def run_session(
@@ -147,26 +136,6 @@ def prepare_session(
     return EXIT_CODES["failed"] if has_failed else EXIT_CODES["ok"]
 
 
-def exit_code(statuses: Iterable[Status]) -> int:
-    """Return the exit code for the tasks of a command.
-
-    Parameters
-    ----------
-    statuses : iterable of str
-        One for each task.
-
-    Returns
-    -------
-    int
-        Of the worst one: 130 interrupted, 3 failed, 4 invalid, 0 ok.
-    """
-    return EXIT_CODES[_worst(statuses)]
-
-
-def _worst(statuses: Iterable[Status]) -> Status:
-    return min(statuses, key=SEVERITY.index, default="ok")
-
-
 class _Session:
     """One command in flight."""
 
@@ -189,10 +158,7 @@ class _Session:
             observer=observer,
             interruption=interruption,
         )
-        self._started_at_utc = utc_now()
-        moment = self._started_at_utc.strftime("%Y%m%dT%H%M%SZ")
-        self._invocation_id = f"{moment}-{secrets.token_hex(4)}"
-        self._entries: dict[tuple[str, str], TaskEntry] = {}
+        self._index = IndexFile(out, request.command_line)
 
     def run(
         self,
@@ -203,7 +169,7 @@ class _Session:
         """Measure all of it, or until somebody asks to stop."""
         pairs = [(info, task) for info in infos for task in self._request.tasks]
         for info, task in pairs:
-            self._entries[info.hardware_type, task.name] = _not_reached(info, task)
+            self._index.expect(info.hardware_type, task.name)
         self._write_index()
         with _ending_at(self._interruption):
             hardware = {info.hardware_type: self._open(info) for info in infos}
@@ -252,6 +218,9 @@ class _Session:
                 interruption=self._interruption,
                 command_line=self._request.command_line,
             ) as run:
+                # Already now: whoever finds a killed command's index finds the result.
+                self._index.enter(run.result, folder)
+                self._write_index()
                 with _ending_at(self._interruption):
                     self._measure(run, hardware, interact_info, model_json_sha256)
                 result = run.publish()
@@ -263,10 +232,11 @@ class _Session:
             )
             told.errno = error.errno
             raise told from error
-        self._entries[hardware_type, task.name] = _entry(
-            result, folder.result.relative_to(self._out.path)
-        )
+        self._index.enter(result, folder)
         self._observer.task_finished(result, folder.result)
+
+    def _write_index(self) -> InvocationIndex:
+        return self._index.write(is_interrupted=self._interruption.is_requested)
 
     def _measure(
         self,
@@ -288,14 +258,13 @@ class _Session:
             return
         run.measure(
             hardware.command,
-            lambda batch_sizes, phases: self._job(
+            lambda done: self._job(
                 run,
                 hardware,
                 prepared,
                 interact_info=interact_info,
                 model_json_sha256=model_json_sha256,
-                skip_batch_sizes=batch_sizes,
-                done_phases=phases,
+                done=done,
             ),
         )
 
@@ -307,8 +276,7 @@ class _Session:
         *,
         interact_info: dict[str, Any],
         model_json_sha256: str,
-        skip_batch_sizes: tuple[int, ...],
-        done_phases: tuple[str, ...],
+        done: Done,
     ) -> MeasureJob:
         request = self._request
         return MeasureJob(
@@ -322,31 +290,13 @@ class _Session:
             interact_info=interact_info,
             seed=request.seed,
             point_seconds=request.point_seconds,
-            skip_batch_sizes=skip_batch_sizes,
-            done_phases=done_phases,
+            skip_batch_sizes=done.batch_sizes,
+            done_phases=done.phases,
             timeline_dir=str(run.folder.timeline) if request.keep_timeline else None,
             command_line=request.command_line,
             environment_kind=hardware.command.kind if hardware.command else "",
+            known_ns_per_sample=done.ns_per_sample,
         )
-
-    def _write_index(self) -> InvocationIndex:
-        """Write how far the command has come; complete at any moment."""
-        entries = list(self._entries.values())
-        status = _worst(entry.status for entry in entries)
-        if self._interruption.is_requested:
-            status = "interrupted"
-        index = InvocationIndex(
-            schema_version=SCHEMA_VERSION,
-            invocation_id=self._invocation_id,
-            command_line=list(self._request.command_line),
-            started_at_utc=self._started_at_utc.isoformat(),
-            finished_at_utc=utc_now().isoformat(),
-            status=status,
-            exit_code=EXIT_CODES[status],
-            tasks=entries,
-        )
-        write_json_atomic(self._out.index, index)
-        return index
 
 
 @contextmanager
@@ -414,29 +364,3 @@ def _model_sha256(model: str) -> str:
     if path.suffix != ".json":
         path = Path(model_zoo.__file__).parent / f"{model}.json"
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _not_reached(info: BackendInfo, task: WorkloadFile) -> TaskEntry:
-    return TaskEntry(
-        task=task.name,
-        hardware_type=info.hardware_type,
-        status="interrupted",
-        result_file=None,
-        point_count=0,
-        skipped_count=0,
-        failure_count=0,
-        duration_seconds=0.0,
-    )
-
-
-def _entry(result: TaskResult, file: Path) -> TaskEntry:
-    return TaskEntry(
-        task=result.task,
-        hardware_type=result.hardware_type,
-        status=result.status,
-        result_file=str(file),
-        point_count=len(result.points),
-        skipped_count=len(result.skipped),
-        failure_count=len(result.failures),
-        duration_seconds=result.duration_seconds,
-    )

@@ -50,7 +50,7 @@ from bytemlperf.report.storage import (
 from bytemlperf.runtime.clock import now_ns, utc_now
 from bytemlperf.workloads import WorkloadFile
 
-__all__ = ["STARTUP_DEADLINE_SECONDS", "TaskRun", "WorkerCommand", "show_event"]
+__all__ = ["STARTUP_DEADLINE_SECONDS", "Done", "TaskRun", "WorkerCommand", "show_event"]
 
 STARTUP_DEADLINE_SECONDS = 180.0
 # Phases after compile that stand for themselves: one that kills its worker is left out.
@@ -81,6 +81,24 @@ class WorkerCommand(msgspec.Struct, frozen=True):
     argv: tuple[str, ...]
     env: dict[str, str]
     kind: str
+
+
+class Done(msgspec.Struct, frozen=True):
+    """What earlier workers of a task have done.
+
+    Parameters
+    ----------
+    batch_sizes : tuple of int
+        Measured, skipped or failed.
+    phases : tuple of str
+        Done or failed.
+    ns_per_sample : float or None
+        Median service time per sample of the last measured point.
+    """
+
+    batch_sizes: tuple[int, ...]
+    phases: tuple[str, ...]
+    ns_per_sample: float | None
 
 
 class TaskRun:
@@ -124,8 +142,7 @@ class TaskRun:
         self.task = task
         self.hardware_type = hardware_type
         self.folder = folder
-        self.done_batch_sizes: list[int] = []
-        self.done_phases: list[str] = []
+        self.done = Done((), (), None)
         self._observer = observer
         self._interruption = interruption
         self._start_ns = now_ns()
@@ -230,7 +247,7 @@ class TaskRun:
     def measure(
         self,
         command: WorkerCommand,
-        make_job: Callable[[tuple[int, ...], tuple[str, ...]], Job],
+        make_job: Callable[[Done], Job],
     ) -> None:
         """Run measuring workers until the task has ended.
 
@@ -239,7 +256,7 @@ class TaskRun:
         command : WorkerCommand
             Where they run.
         make_job : callable
-            Makes the job from the batch sizes and the phases that are done.
+            Makes the job from what is done.
         """
         said_failed = False
 
@@ -254,8 +271,7 @@ class TaskRun:
             show_event(self._observer, event)
 
         while True:
-            job = make_job(tuple(self.done_batch_sizes), tuple(self.done_phases))
-            outcome = self._run_worker(command, job, take)
+            outcome = self._run_worker(command, make_job(self.done), take)
             failure = outcome.failure
             if failure is None:
                 return
@@ -268,12 +284,12 @@ class TaskRun:
 
     def _may_go_on(self, failure: Failure) -> bool:
         """Whether leaving out what killed a worker brings the task forward."""
-        if "compile" not in self.done_phases:
+        if "compile" not in self.done.phases:
             return False
         if failure.phase in SEPARATE_PHASES:
-            return failure.phase not in self.done_phases
+            return failure.phase not in self.done.phases
         size = failure.batch_size
-        return size is not None and size not in self.done_batch_sizes
+        return size is not None and size not in self.done.batch_sizes
 
     def _run_worker(
         self, command: WorkerCommand, job: Job, on_event: Callable[[Event], None]
@@ -296,24 +312,32 @@ class TaskRun:
         """Put a record on disk, and the result as it is now."""
         self._journal.append(record)
         self._records.append(record)
-        self._mark_done(record)
+        self.done = _with_record(self.done, record)
         # Also in between: whoever kills the command finds a result all the same.
         self.publish()
 
-    def _mark_done(self, record: JournalRecord) -> None:
-        """Remember what a next worker need not do."""
-        if isinstance(record, PointDone):
-            self.done_batch_sizes.append(record.point.batch_size)
-        elif isinstance(record, PointSkipped):
-            self.done_batch_sizes.append(record.skipped.batch_size)
-        elif isinstance(record, PointFailed):
-            failure = record.failure
-            if failure.batch_size is None or failure.phase in SEPARATE_PHASES:
-                self.done_phases.append(failure.phase)
-            else:
-                self.done_batch_sizes.append(failure.batch_size)
-        elif (phase := DONE_PHASES.get(type(record))) is not None:
-            self.done_phases.append(phase)
+
+def _with_record(done: Done, record: JournalRecord) -> Done:
+    """Return what is done, now that a record is on disk."""
+    batch_size, phase = None, DONE_PHASES.get(type(record))
+    ns_per_sample = done.ns_per_sample
+    if isinstance(record, PointDone):
+        batch_size = record.point.batch_size
+        if record.point.query_count:
+            ns_per_sample = record.point.service.p50_ns / batch_size
+    elif isinstance(record, PointSkipped):
+        batch_size = record.skipped.batch_size
+    elif isinstance(record, PointFailed):
+        failure = record.failure
+        if failure.batch_size is None or failure.phase in SEPARATE_PHASES:
+            phase = failure.phase
+        else:
+            batch_size = failure.batch_size
+    return Done(
+        done.batch_sizes if batch_size is None else (*done.batch_sizes, batch_size),
+        done.phases if phase is None else (*done.phases, phase),
+        ns_per_sample,
+    )
 
 
 def show_event(observer: Observer, event: Event) -> None:

@@ -181,7 +181,7 @@ def storage_errors(path: Path) -> Iterator[None]:
     """
     refusals = {
         errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
-        errno.ENOTDIR, errno.EFBIG, errno.ENAMETOOLONG,
+        errno.ENOTDIR, errno.EEXIST, errno.EFBIG, errno.ENAMETOOLONG,
     }  # fmt: skip
     try:
         yield

@@ -24,6 +24,7 @@ __all__ = ["download"]
 
 BLOCK_BYTES = 1 << 18
 CONNECT_AND_READ_SECONDS = 30.0
+# Attempts in a row that bring no byte.
 ATTEMPTS = 3
 
 
@@ -77,8 +78,8 @@ def download(
 
     Notes
     -----
-    The caller holds a lock on `path`. A connection that breaks is tried again, twice,
-    as long as bytes keep coming; a wrong size or hash is final.
+    The caller holds a lock on `path`. A connection that breaks is tried again, until
+    three in a row have brought nothing; a wrong size or hash is final.
     """
     check_url(url)
     partial = path.with_name(path.name + ".partial")
@@ -94,7 +95,7 @@ def download(
                 break
             except _Broken as error:
                 gained = partial.exists() and partial.stat().st_size > before
-                failures = 1 if gained else failures + 1
+                failures = 0 if gained else failures + 1
                 if failures >= ATTEMPTS:
                     came = partial.stat().st_size if partial.exists() else 0
                     raise PrepareError(

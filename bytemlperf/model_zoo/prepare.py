@@ -24,16 +24,18 @@ from bytemlperf.model_zoo.artefact_store import (
     Progress,
     find_or_build,
     hash_tree,
-    locked,
 )
 from bytemlperf.model_zoo.builders import Architecture, find_architecture
-from bytemlperf.model_zoo.download import download
+from bytemlperf.model_zoo.checkpoints import (
+    WeightsChoice,
+    canonical_weights,
+    choose_checkpoint,
+)
 from bytemlperf.model_zoo.schema import Checkpoint, ModelInfo
-from bytemlperf.model_zoo.weights import Array, hash_weights, read_checkpoint
+from bytemlperf.model_zoo.weights import hash_weights
 
-__all__ = ["PreparedModel", "canonical_weights", "prepare_model"]
+__all__ = ["PreparedModel", "prepare_model"]
 
-WeightsChoice = Literal["auto", "seeded", "download"]
 # The largest number of bytes an artefact takes for each parameter: float32, and half as
 # much again for graphs and for what a format keeps while it is being written.
 BYTES_PER_PARAMETER = 6
@@ -66,8 +68,6 @@ class PreparedModel(msgspec.Struct, frozen=True, kw_only=True):
         It was there already.
     build_seconds : float
         What the build took, when it was built; 0 if nobody passed a clock.
-    checkpoint_path : str
-        The downloaded checkpoint it was built from; empty if there is none.
     """
 
     name: str
@@ -82,7 +82,6 @@ class PreparedModel(msgspec.Struct, frozen=True, kw_only=True):
     parameter_count: int | None
     cached: bool
     build_seconds: float = 0.0
-    checkpoint_path: str = ""
 
 
 def prepare_model(
@@ -143,7 +142,9 @@ def prepare_model(
         )
     architecture = find_architecture(info.builder)
     cache_dir = cache_dir.absolute()
-    chosen = _choose_checkpoint(info, cache_dir, weights, offline, report)
+    chosen = choose_checkpoint(
+        info, cache_dir, weights, offline=offline, progress=report
+    )
     folder = cache_dir / f"{info.model}-{_key(info, architecture, chosen)[:16]}"
     started_ns = now_ns() if now_ns else 0
 
@@ -155,36 +156,6 @@ def prepare_model(
 
     entry, cached = find_or_build(folder, build, report)
     return _describe(info, folder, entry, chosen, cached, cache_dir)
-
-
-def canonical_weights(
-    info: ModelInfo, architecture: Architecture, checkpoint_path: Path | None
-) -> dict[str, Array]:
-    """Return the weights of a model, by canonical name.
-
-    Parameters
-    ----------
-    info : ModelInfo
-        Says the seed and the checkpoints.
-    architecture : Architecture
-        What its `builder` names.
-    checkpoint_path : Path, optional
-        A downloaded checkpoint; None draws from the seed.
-
-    Returns
-    -------
-    dict of str to ndarray
-        float32.
-
-    Raises
-    ------
-    PrepareError
-        The checkpoint cannot be read or is not of this architecture.
-    """
-    if checkpoint_path is None:
-        return architecture.seeded_weights(info.seed)
-    checkpoint = next(c for c in info.weights if checkpoint_path.name == _file_name(c))
-    return architecture.translate(read_checkpoint(checkpoint_path, checkpoint))
 
 
 def _use_as_is(info: ModelInfo, path: Path, report: Progress) -> PreparedModel:
@@ -225,52 +196,6 @@ def _use_as_is(info: ModelInfo, path: Path, report: Progress) -> PreparedModel:
         parameter_count=None,
         cached=True,
     )
-
-
-def _file_name(checkpoint: Checkpoint) -> str:
-    """Name a checkpoint in the cache: its hash says what it is, its URL what it was."""
-    return f"{checkpoint.sha256[:16]}-{checkpoint.url.rsplit('/', 1)[-1]}"
-
-
-def _choose_checkpoint(
-    info: ModelInfo,
-    cache_dir: Path,
-    weights: WeightsChoice,
-    offline: bool,
-    report: Progress,
-) -> Checkpoint | None:
-    """Say which checkpoint to build from, after it has come; None means the seed."""
-    if weights == "seeded":
-        return None
-    folder = cache_dir / "checkpoints"
-    for checkpoint in info.weights:
-        path = folder / _file_name(checkpoint)
-        # The name ends with the hash that was checked before the file got that name.
-        if path.is_file() and path.stat().st_size == checkpoint.bytes:
-            return checkpoint
-    if weights == "auto":
-        return None
-    if not info.weights:
-        raise PrepareError(
-            f"{info.model}: no trained checkpoint of it is known",
-            hint="use weights seeded, or bring a model along with --model_path",
-        )
-    checkpoint = info.weights[0]
-    if offline:
-        raise PrepareError(
-            f"{info.model}: {checkpoint.url} is not in {folder}, and downloads are off"
-        )
-    path = folder / _file_name(checkpoint)
-    with locked(path, report):
-        if not path.is_file():
-            download(
-                checkpoint.url,
-                path,
-                size=checkpoint.bytes,
-                sha256=checkpoint.sha256,
-                progress=report,
-            )
-    return checkpoint
 
 
 def _key(
@@ -319,10 +244,7 @@ def _build(
                 f"{info.model} needs {wanted_bytes:,} bytes in {cache_dir}, "
                 f"{free_bytes:,} are free"
             )
-        path = (
-            cache_dir / "checkpoints" / _file_name(checkpoint) if checkpoint else None
-        )
-        weights = canonical_weights(info, architecture, path)
+        weights = canonical_weights(info, architecture, checkpoint, cache_dir)
         report(f"writing {info.model_format}", 1, 3)
         exporting.export_model(info, architecture, weights, part)
         report("hashing weights", 2, 3)
@@ -369,9 +291,4 @@ def _describe(
         parameter_count=facts["parameter_count"],
         cached=cached,
         build_seconds=facts.get("build_seconds", 0.0),
-        checkpoint_path=(
-            str(cache_dir / "checkpoints" / _file_name(checkpoint))
-            if checkpoint
-            else ""
-        ),
     )

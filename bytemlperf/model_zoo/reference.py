@@ -17,8 +17,9 @@ import numpy.typing as npt
 from bytemlperf.errors import ConfigError, PrepareError
 from bytemlperf.model_zoo.builders import Architecture, find_architecture
 from bytemlperf.model_zoo.builders.architecture import load_weights
+from bytemlperf.model_zoo.checkpoints import canonical_weights
 from bytemlperf.model_zoo.legacy_fields import plain_name
-from bytemlperf.model_zoo.prepare import PreparedModel, canonical_weights
+from bytemlperf.model_zoo.prepare import PreparedModel
 from bytemlperf.model_zoo.schema import ModelInfo
 from bytemlperf.model_zoo.weights import hash_weights
 
@@ -140,8 +141,16 @@ def _load(
     if key not in _last:
         _last.clear()
         architecture = find_architecture(info.builder or "")
-        path = Path(prepared.checkpoint_path) if prepared.checkpoint_path else None
-        weights = canonical_weights(info, architecture, path)
+        checkpoint = None
+        if prepared.weights == "trained":
+            urls = [c.url for c in info.weights]
+            if prepared.weights_source not in urls:
+                raise PrepareError(
+                    f"{info.model}: $.weights no longer lists {prepared.weights_source}"
+                )
+            checkpoint = info.weights[urls.index(prepared.weights_source)]
+        cache_dir = Path(prepared.model_path).parents[1]
+        weights = canonical_weights(info, architecture, checkpoint, cache_dir)
         found = hash_weights(weights)
         if found != prepared.weights_sha256:
             raise PrepareError(

@@ -36,7 +36,8 @@ def backend_model_info(
         names to lists), with `model_path` the real path; then `tensors`,
         `output_tensors` (lists of dicts), `parameters`, `weights` and `sha256`.
     """
-    plain: dict[str, Any] = msgspec.to_builtins(info)
+    # Through JSON, so that it is the same dictionary on either end of a pipe.
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(info))
     for ours in (
         "builder", "seed", "source", "licence", "reference_scores", "preprocess",
     ):  # fmt: skip

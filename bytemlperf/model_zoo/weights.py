@@ -19,7 +19,14 @@ import numpy.typing as npt
 from bytemlperf.errors import PrepareError
 from bytemlperf.model_zoo.schema import Checkpoint
 
-__all__ = ["Draw", "Weights", "hash_weights", "read_checkpoint"]
+__all__ = [
+    "Draw",
+    "Weights",
+    "check_names",
+    "check_shape",
+    "hash_weights",
+    "read_checkpoint",
+]
 
 Array = npt.NDArray[Any]
 Weights = Mapping[str, Array]
@@ -214,3 +221,30 @@ def check_names(weights: Iterable[str], wanted: Iterable[str], origin: str) -> N
         f"{len(extra)} are unknown",
         detail=f"missing: {missing[:3]}; unknown: {extra[:3]}",
     )
+
+
+def check_shape(
+    name: str, array: Array, expected: tuple[int, ...], origin: str
+) -> None:
+    """Refuse a tensor of another shape.
+
+    Parameters
+    ----------
+    name : str
+        Of the tensor.
+    array : ndarray
+        What came.
+    expected : tuple of int
+        Its shape in the architecture.
+    origin : str
+        Where it came from, for the message.
+
+    Raises
+    ------
+    PrepareError
+        The shape differs.
+    """
+    if array.shape != expected:
+        raise PrepareError(
+            f"{origin}: expected shape {expected} for {name!r}, got {array.shape}"
+        )

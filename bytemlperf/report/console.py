@@ -159,7 +159,7 @@ def invocation_report(
         best = _best(result.points) if result else None
         is_reached = entry.result_file is not None
         table.add_row(
-            Text(entry.task),
+            Text(clean_line(entry.task)),
             *([Text(entry.hardware_type)] if has_several else []),
             Text(
                 entry.status if is_reached else "not reached",
@@ -176,7 +176,7 @@ def invocation_report(
             Text(format_rate(best.throughput_samples_per_s) if best else "-"),
             Text(format_seconds(entry.duration_seconds) if is_reached else "-"),
         )
-    return Group(Text(), table, Text(), _grid([("index", Text(str(index_file)))]))
+    return Group(table, Text(), _grid([("index", Text(str(index_file)))]))
 
 
 def _best(points: Sequence[Point]) -> Point | None:
@@ -190,7 +190,7 @@ def _best(points: Sequence[Point]) -> Point | None:
 
 def _title(result: TaskResult) -> Text:
     return Text.assemble(
-        (f"{result.task} on {result.hardware_type}", "bold"),
+        (clean_line(f"{result.task} on {result.hardware_type}"), "bold"),
         "   ",
         (result.status.upper(), STATUS_STYLES[result.status]),
         f"   {format_seconds(result.duration_seconds)}",
@@ -203,7 +203,7 @@ def _grid(rows: Iterable[tuple[str, Text]]) -> Table:
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
     for name, text in rows:
-        grid.add_row(Text(f"  {name}"), text)
+        grid.add_row(Text(f"  {clean_line(name, max_characters=24)}"), text)
     return grid
 
 
@@ -247,7 +247,9 @@ def _dataset(dataset: DatasetReport) -> str:
 
 def _host(provenance: Provenance) -> str:
     host = provenance.host
-    hypervisor = f", {host.hypervisor}" if host.hypervisor else ""
+    # "yes": the CPU says that there is one, and nobody says which.
+    known = f" ({host.hypervisor})" if host.hypervisor != "yes" else ""
+    hypervisor = f", virtual{known}" if host.hypervisor else ""
     return (
         f"{host.cpu_model}, "
         f"{host.usable_cores:g} of {host.logical_cores} cores usable, "

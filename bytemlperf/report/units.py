@@ -103,7 +103,8 @@ def format_bytes(size_bytes: float) -> str:
     """
     value = float(size_bytes)
     for unit in BYTE_UNITS[:-1]:
-        if _round(value) < 1024:
+        # 1023.6 would be shown as 1024, which is 1.00 of the next unit.
+        if value < 1023.5:
             return f"{_significant(value, unit == 'B')} {unit}"
         value /= 1024
     return f"{_significant(value)} {BYTE_UNITS[-1]}"

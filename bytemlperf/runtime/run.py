@@ -32,8 +32,8 @@ async def run(
     scenario: ClosedLoop,
     batching: Batching,
     seed: int = 0,
-    limits: Limits = Limits(),  # noqa: B008 - frozen
-    warm_up: WarmUp = WarmUp(),  # noqa: B008 - frozen
+    limits: Limits = Limits(),
+    warm_up: WarmUp = WarmUp(),
     timeline_path: str | Path | None = None,
     on_progress: Callable[[Progress], object] | None = None,
     check: Check = check_outputs,

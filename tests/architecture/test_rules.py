@@ -59,7 +59,7 @@ def test_violation_is_found(path, line, rule):
     ("path", "line"),
     [
         ("runtime/clock.py", "from time import perf_counter_ns"),
-        ("cli.py", "print('x')"),
+        ("cli/display.py", "print('x')"),
         ("backends/CPU/_torch.py", "import torch"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import warnings
 from pathlib import Path
@@ -361,6 +362,26 @@ def test_tensorflow_variables_become_constants(tmp_path):
     assert result.compile_precision == "fp32"
     assert result.optimizations["op_count"] == 2
     assert result.optimizations["graph_optimization_level"] == "freeze, grappler"
+    x = read_only(np.ones((4, 2), np.float32))
+    assert (backend.predict({"x": x})["y"] == 3).all()
+
+
+def test_tensorflow_keeps_the_variables_of_a_large_model(tmp_path, monkeypatch):
+    """Too large to freeze: it runs on its variables, which must stay alive."""
+    import tensorflow as tf
+
+    from bytemlperf.backends.CPU import _tensorflow
+
+    monkeypatch.setattr(_tensorflow, "MAX_FROZEN_BYTES", 15)
+    weights = tf.Variable(np.eye(2, dtype=np.float32) * 3)
+    spec = tf.TensorSpec([None, 2], tf.float32, name="x")
+    path = save_saved_model(
+        tmp_path / "m", lambda x: {"y": x @ weights}, spec, weights=weights
+    )
+    backend, result = compiled("Tensorflow", path, "x", "y")
+    gc.collect()
+    assert result.optimizations["graph_optimization_level"] == "grappler"
+    assert "16 bytes" in result.optimizations["graph_optimization_refused"]
     x = read_only(np.ones((4, 2), np.float32))
     assert (backend.predict({"x": x})["y"] == 3).all()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -25,6 +26,8 @@ from bytemlperf.engine.messages import (
 from bytemlperf.errors import StorageError
 from bytemlperf.launch.interruption import Interruption
 from bytemlperf.launch.worker import WorkerOutcome, run_worker
+
+pytestmark = pytest.mark.slow
 
 COMMAND = [sys.executable, fake_worker.__file__]
 TESTS = Path(fake_worker.__file__).parents[1]
@@ -106,8 +109,6 @@ def wait_gone(pid: int) -> None:
     except ProcessLookupError:
         return
     with os.fdopen(pid_fd):
-        import select
-
         select.select([pid_fd], [], [])
 
 
@@ -332,7 +333,8 @@ def test_a_signal_stops_the_worker_and_keeps_what_came(
 
 def test_a_worker_does_not_outlive_its_launcher(tmp_path: Path) -> None:
     """SIGKILL of the launcher ends the worker and the worker's children."""
-    pid_file, child_file = tmp_path / "pid", tmp_path / "child"
+    pid_pipe, child_file = tmp_path / "pid", tmp_path / "child"
+    os.mkfifo(pid_pipe)
     program = (
         "import sys, json\n"
         "from pathlib import Path\n"
@@ -342,7 +344,7 @@ def test_a_worker_does_not_outlive_its_launcher(tmp_path: Path) -> None:
         "    log_path=Path(sys.argv[1]), on_event=lambda event: None,\n"
         "    startup_deadline_seconds=60)\n"
     )
-    faults = {"compile": f"child={child_file}", "perf:8": f"pid={pid_file}"}
+    faults = {"compile": f"child={child_file}", "perf:8": f"pid={pid_pipe}"}
     env = worker_env()
     env["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), env["PYTHONPATH"]])
     launcher = subprocess.Popen(
@@ -350,8 +352,8 @@ def test_a_worker_does_not_outlive_its_launcher(tmp_path: Path) -> None:
         env=env,
     )
     try:
-        wait_for_file(pid_file, launcher)
-        worker, child = int(pid_file.read_text()), int(child_file.read_text())
+        # Blocks until the worker is in its last point.
+        worker, child = int(pid_pipe.read_text()), int(child_file.read_text())
         assert is_alive(worker)
     finally:
         launcher.kill()
@@ -360,13 +362,3 @@ def test_a_worker_does_not_outlive_its_launcher(tmp_path: Path) -> None:
     wait_gone(child)
     assert not is_alive(worker)
     assert not is_alive(child)
-
-
-def wait_for_file(path: Path, process: subprocess.Popen[bytes]) -> None:
-    """Wait until a file appears; the process must not end before."""
-    import threading
-
-    pause = threading.Event()
-    while not path.exists():
-        assert process.poll() is None, "the launcher ended too early"
-        pause.wait(0.02)

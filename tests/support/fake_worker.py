@@ -2,6 +2,7 @@
 
 A real process, started by the real launcher. Faults come in the environment variable
 ``FAKE_FAULTS``, JSON: a place (``"compile"``, ``"perf:8"``, ...) to what happens there.
+With ``@2`` behind it, only in a worker that goes on after another one.
 ``{"FAKE_ONCE": folder}`` lets each fault happen once only, across processes.
 """
 
@@ -64,6 +65,7 @@ class FakeEngine:
         self._events = os.fdopen(event_fd, "wb", buffering=0)
         self._jobs = os.fdopen(job_fd, "rb")
         self._faults: dict[str, str] = json.loads(os.environ.get("FAKE_FAULTS", "{}"))
+        self._goes_on = False
         self._recorded = threading.Condition()
         self._recorded_count = 0
         self._sent_count = 0
@@ -101,6 +103,8 @@ class FakeEngine:
     def fault(self, place: str) -> None:
         """Do what should go wrong here."""
         fault = self._faults.get(place)
+        if self._goes_on:
+            fault = self._faults.get(f"{place}@2", fault)
         once = os.environ.get("FAKE_ONCE")
         if fault is None:
             return
@@ -163,10 +167,8 @@ class FakeEngine:
         Path(file).write_text(str(child.pid))
 
     def _do_pid(self, file: str) -> None:
-        """Tell a test who this is, then wait for ever."""
-        part = Path(f"{file}.part")
-        part.write_text(str(os.getpid()))
-        part.rename(file)
+        """Tell a test who this is, through a named pipe, then wait for ever."""
+        Path(file).write_text(str(os.getpid()))
         threading.Event().wait()
 
     def _do_fill(self, argument: str) -> None:
@@ -191,6 +193,8 @@ class FakeEngine:
         self.emit(TaskPrepared(prepared_task(job.model)))
 
     def _measure(self, job: MeasureJob) -> None:
+        self._goes_on = bool(job.done_phases)
+        print(f"known ns per sample: {job.known_ns_per_sample}", flush=True)
         self.phase("import")
         if "describe" not in job.done_phases:
             self.record(
@@ -215,6 +219,7 @@ class FakeEngine:
             )
         self.phase("compile")
         batch_sizes = tuple(job.workload["batch_sizes"])
+        self.phase("load", batch_sizes[0])
         if "compile" not in job.done_phases:
             self.record(CompileDone(make_compile(), batch_sizes))
         if job.workload["compile_only"]:

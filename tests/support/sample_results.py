@@ -51,7 +51,9 @@ def distribution(values_ns: list[int]) -> Distribution:
 def spread(center_ns: int, count: int, seed: int) -> list[int]:
     """Draw durations with a tail."""
     draw = random.Random(seed)
-    return [max(1, round(center_ns * draw.lognormvariate(0, 0.12))) for _ in range(count)]
+    return [
+        max(1, round(center_ns * draw.lognormvariate(0, 0.12))) for _ in range(count)
+    ]
 
 
 def make_point(
@@ -204,7 +206,10 @@ def make_result(**changes: object) -> TaskResult:
         "hardware_type": "CPU",
         "backend_version": "torch 2.13.0+cpu",
         "status": "failed",
-        "workload": {"model": "resnet50-torch-fp32", "batch_sizes": [1, 8, 32, 64, 128]},
+        "workload": {
+            "model": "resnet50-torch-fp32",
+            "batch_sizes": [1, 8, 32, 64, 128],
+        },
         "model": ModelReport(
             name="resnet50-torch-fp32",
             framework="Pytorch",

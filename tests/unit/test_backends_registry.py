@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -22,11 +21,17 @@ def make_backend(folder: Path, text: str = "raise RuntimeError('imported')") -> 
 
 @pytest.fixture
 def entry_point(monkeypatch, tmp_path):
-    """Return a maker of an installed plug-in, seen through an entry point."""
+    """Return a maker of an installed distribution that names a backend."""
 
     def make(name: str, value: str) -> None:
-        points = [EntryPoint(name, value, registry.ENTRY_POINT_GROUP)]
-        monkeypatch.setattr(registry, "entry_points", lambda group: points)
+        installed = tmp_path / "goya_plugin-1.0.dist-info"
+        installed.mkdir()
+        (installed / "METADATA").write_text(
+            "Metadata-Version: 2.1\nName: goya-plugin\nVersion: 1.0\n"
+        )
+        (installed / "entry_points.txt").write_text(
+            f"[{registry.ENTRY_POINT_GROUP}]\n{name} = {value}\n"
+        )
         monkeypatch.syspath_prepend(str(tmp_path))
 
     return make

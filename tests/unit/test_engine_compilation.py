@@ -68,9 +68,7 @@ def configs() -> dict:
 
 
 def compiled_by(backend, batch_sizes=(1, 4)):
-    return compile_model(
-        backend, configs(), batch_sizes, None, Emitter(io.BytesIO())
-    )
+    return compile_model(backend, configs(), batch_sizes, None, Emitter(io.BytesIO()))
 
 
 def test_calls_come_in_the_guides_order():

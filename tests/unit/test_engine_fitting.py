@@ -90,7 +90,7 @@ def test_a_raising_predict_keeps_its_cause():
         broken, rows_per_sample={"x": 1}, output_names=("y",), loaded_batch_size=1
     )
 
-    with pytest.raises(PredictError, match="RuntimeError on 1 samples: device lost") as e:
+    with pytest.raises(PredictError, match="on 1 samples: device lost") as raised:
         predict.checked({"x": np.zeros((1, 1))})
 
-    assert isinstance(e.value.__cause__, RuntimeError)
+    assert isinstance(raised.value.__cause__, RuntimeError)

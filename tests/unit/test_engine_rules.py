@@ -1,4 +1,4 @@
-"""The rules that decide whether a point is measured, and whether it is a measurement."""
+"""The rules that decide what is measured, and whether it is a measurement."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from bytemlperf.engine.calibration import CalibrationData
-from bytemlperf.engine.perf import (
+from bytemlperf.engine.point import distribution
+from bytemlperf.engine.point_plan import (
     MAX_POINT_OVERRUN,
     MIN_QUERIES,
     PointPlan,
-    distribution,
     predicted_skip,
+    warm_up_for,
     warm_up_seconds,
 )
 from bytemlperf.engine.validity import harness_share, invalid_reasons
@@ -84,6 +85,18 @@ def test_warm_up_is_bounded(limit, expected):
     )
 
     assert warm_up_seconds(plan) == expected
+
+
+@pytest.mark.parametrize(
+    ("batch_ms", "max_queries", "settle_batches"),
+    [(1, None, 8), (300, None, 4), (1000, 5, 1), (20_000, 1, 1)],
+)
+def test_a_slow_models_warm_up_ends_in_time(batch_ms, max_queries, settle_batches):
+    """Three clients of a 20 s model do not spend a minute on warming up."""
+    warm_up = warm_up_for(5.0, batch_ms * MS)
+
+    assert warm_up.max_queries == max_queries
+    assert warm_up.settle_batches == settle_batches
 
 
 def test_calibration_drops_no_tail():

@@ -26,11 +26,19 @@ def test_any_cutting_gives_the_same_messages(bodies: list[bytes], step: int) -> 
 def test_a_message_cut_short_is_pending() -> None:
     """The caller can tell a clean end from a torn one."""
     buffer = FrameBuffer()
-    assert buffer.feed(frame(b"whole") + frame(b"cut")[:-1]) == [b"whole"]
+    assert list(buffer.feed(frame(b"whole") + frame(b"cut")[:-1])) == [b"whole"]
     assert buffer.pending_bytes == 6
 
 
 def test_an_absurd_length_is_not_waited_for() -> None:
     """Text on the pipe is noticed at its first four bytes."""
     with pytest.raises(WorkerError, match="expected the length of a message"):
-        FrameBuffer().feed(b"Traceback")
+        list(FrameBuffer().feed(b"Traceback"))
+
+
+def test_messages_before_nonsense_are_not_lost() -> None:
+    """A finished point may stand in the same piece as what broke the stream."""
+    bodies = FrameBuffer().feed(frame(b"point") + b"Traceback")
+    assert next(bodies) == b"point"
+    with pytest.raises(WorkerError, match="expected the length of a message"):
+        next(bodies)

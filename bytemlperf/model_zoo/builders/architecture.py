@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from bytemlperf.model_zoo.weights import Draw, Weights, check_names
+from bytemlperf.model_zoo.weights import Draw, Weights, check_names, check_shape
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -278,17 +278,10 @@ def load_weights(
     """
     import torch
 
-    from bytemlperf.errors import PrepareError
-
     state = stored(module)
     check_names(weights, state, origin)
     with torch.no_grad():
         for name, tensor in state.items():
-            array = weights[name]
-            if tuple(tensor.shape) != array.shape:
-                raise PrepareError(
-                    f"{origin}: expected shape {tuple(tensor.shape)} for {name!r}, "
-                    f"got {array.shape}"
-                )
-            tensor.copy_(torch.from_numpy(np.array(array)))
+            check_shape(name, weights[name], tuple(tensor.shape), origin)
+            tensor.copy_(torch.from_numpy(np.array(weights[name])))
     return module

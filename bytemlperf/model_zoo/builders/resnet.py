@@ -121,8 +121,8 @@ class ResNet(Architecture):
 
         module = load_weights(self.torch_module(), weights, "drawn weights")
         pictures = draw_pictures(8, self.image_size, seed)
-        settle_statistics(module, pictures, weights)
-        settle_head(module, pictures, weights, head="fc", deviation=LOGIT_DEVIATION)
+        logits = settle_statistics(module, pictures, weights).numpy()
+        settle_head(logits, weights, head="fc", deviation=LOGIT_DEVIATION)
 
     def example(self, batch_size: int, seed: int = 0) -> dict[str, Array]:
         """Draw pictures; see `Architecture.example`.

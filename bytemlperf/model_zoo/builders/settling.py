@@ -24,7 +24,7 @@ KEPT_BITS = 10
 
 def settle_statistics(
     module: torch.nn.Module, batch: Array, weights: dict[str, Array]
-) -> None:
+) -> Any:
     """Set all ``running_mean`` and ``running_var`` from one batch.
 
     Parameters
@@ -35,6 +35,11 @@ def settle_statistics(
         Input of `module`, float32.
     weights : dict of str to ndarray
         The statistics in it are replaced.
+
+    Returns
+    -------
+    torch.Tensor or tuple of torch.Tensor
+        What the module answers to the batch, float64.
 
     Notes
     -----
@@ -50,20 +55,16 @@ def settle_statistics(
         for norm in norms:
             norm.momentum = 1.0
             norm.train()
-        module(torch.from_numpy(batch).double())
+        found = module(torch.from_numpy(batch).double())
     module.eval()
     for name, tensor in module.state_dict().items():
         if name.endswith(("running_mean", "running_var")):
             weights[name] = _round(tensor.numpy())
+    return found
 
 
 def settle_head(
-    module: torch.nn.Module,
-    batch: Array,
-    weights: dict[str, Array],
-    *,
-    head: str,
-    deviation: float,
+    logits: Array, weights: dict[str, Array], *, head: str, deviation: float
 ) -> None:
     """Make the classes that a drawn classifier chooses depend on what it sees.
 
@@ -73,10 +74,8 @@ def settle_head(
 
     Parameters
     ----------
-    module : torch.nn.Module
-        Holds `weights`, in double precision.
-    batch : ndarray
-        Input of `module`, float32, several rows.
+    logits : ndarray
+        What the module answers to a batch, float64 (batch, classes).
     weights : dict of str to ndarray
         Weight and bias of the head are replaced, rounded as statistics are.
     head : str
@@ -84,10 +83,6 @@ def settle_head(
     deviation : float
         Of the logits over the batch.
     """
-    import torch
-
-    with torch.no_grad():
-        logits = module(torch.from_numpy(batch).double()).numpy()
     centre = logits.mean(axis=0)
     scale = deviation / (logits - centre).std()
     for part, shift in (("weight", 0.0), ("bias", centre)):

@@ -1,0 +1,67 @@
+"""What a person sees: progress on standard error, results on standard output.
+
+Input: a request. Output: text and an exit code. Alone with its package, it prints.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from bytemlperf.backends import list_backends
+from bytemlperf.cli.options import Ui
+from bytemlperf.launch.request import SessionRequest
+from bytemlperf.launch.session import prepare_session, run_session
+from bytemlperf.report.console import invocation_report, open_console, task_report
+from bytemlperf.report.live import PlainObserver, RichObserver, SilentObserver
+from bytemlperf.report.storage import OutFolder, read_result
+from bytemlperf.runtime.clock import now_ns
+from bytemlperf.workloads import list_workloads
+
+__all__ = ["show_lists", "show_measurement", "show_preparation"]
+
+
+def show_measurement(request: SessionRequest, ui: Ui | None) -> int:
+    """Run, then print what a person wants to read: results on standard output."""
+    with _observer(ui) as observer:
+        index = run_session(request, observer)
+    out = OutFolder(request.out_dir)
+    if ui == "none":
+        print(out.index)
+        return index.exit_code
+    console = open_console(sys.stdout)
+    results = []
+    for entry in index.tasks:
+        if entry.result_file is not None:
+            path = out.path / entry.result_file
+            results.append(read_result(path))
+            console.print(task_report(results[-1], path))
+            console.print()
+    console.print(invocation_report(index, results, out.index))
+    return index.exit_code
+
+
+def show_preparation(request: SessionRequest, ui: Ui | None) -> int:
+    """Prepare, and return the exit code."""
+    with _observer(ui) as observer:
+        return prepare_session(request, observer)
+
+
+def _observer(ui: Ui | None) -> PlainObserver | SilentObserver:
+    """Return what shows the progress: a bar on a terminal, else plain lines."""
+    if ui == "none":
+        return SilentObserver()
+    if ui == "rich" or (ui is None and sys.stderr.isatty()):
+        return RichObserver(open_console(sys.stderr), now_ns)
+    return PlainObserver(lambda line: print(line, file=sys.stderr, flush=True))
+
+
+def show_lists(tasks: bool, hardware: bool, backend_path: Path | None) -> int:
+    """Print what exists, one name a line."""
+    if tasks:
+        for name in list_workloads():
+            print(name)
+    if hardware:
+        for info in list_backends(backend_path):
+            print(info.hardware_type)
+    return 0

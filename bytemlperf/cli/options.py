@@ -1,0 +1,133 @@
+"""The options that several commands share, and what they turn into.
+
+Input: words of the command line, parsed by their types. Output: frozen values. Nothing
+heavy is imported: `--help` reads this module.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Group, Parameter
+
+from bytemlperf.errors import ConfigError
+
+__all__ = ["HOW", "WHAT", "Overrides", "Places", "Ui", "Weights", "flag"]
+
+QUICK_POINT_SECONDS = 3.0
+DEFAULT_POINT_SECONDS = 10.0
+
+WHAT = Group.create_ordered("What to measure")
+HOW = Group.create_ordered("How to measure it")
+FIELDS = Group.create_ordered("Workload fields, overridden in every selected workload")
+WHERE = Group.create_ordered("Where things are")
+
+Ui = Literal["rich", "plain", "none"]
+Weights = Literal["auto", "seeded", "download"]
+
+
+def flag(group: Group, negative: str = "") -> Any:
+    """Return a boolean option's parameter; no negative unless one is named."""
+    return Parameter(group=group, negative=negative or ())
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Overrides:
+    """Workload fields given on the command line.
+
+    Parameters
+    ----------
+    model
+        Model of the zoo.
+    test_perf
+        Measure performance.
+    test_accuracy
+        Score accuracy.
+    test_numeric
+        Compare outputs with the float64 reference.
+    clients
+        Client coroutines that submit queries.
+    iterations
+        Queries submitted by each client.
+    batch_sizes
+        Samples per query, a comma list; one point each.
+    data_percent
+        Share of the dataset that accuracy is scored on, up to 100.
+    compile_only
+        Compile, report and stop.
+    point_seconds
+        Time limit of one batch size's measured window: 10, or 3 with --quick. With
+        --iterations alone there is none: so many queries are asked for, so many run.
+    """
+
+    model: Annotated[str | None, Parameter(group=FIELDS)] = None
+    test_perf: Annotated[bool | None, flag(FIELDS, "--no_test_perf")] = None
+    test_accuracy: Annotated[bool | None, flag(FIELDS, "--no_test_accuracy")] = None
+    test_numeric: Annotated[bool | None, flag(FIELDS, "--no_test_numeric")] = None
+    clients: Annotated[int | None, Parameter(group=FIELDS)] = None
+    iterations: Annotated[int | None, Parameter(group=FIELDS)] = None
+    batch_sizes: Annotated[str | None, Parameter(group=FIELDS)] = None
+    data_percent: Annotated[float | None, Parameter(group=FIELDS)] = None
+    compile_only: Annotated[bool | None, flag(FIELDS, "--no_compile_only")] = None
+    point_seconds: Annotated[float | None, Parameter(group=FIELDS)] = None
+
+    def default_point_seconds(self, *, quick: bool) -> float | None:
+        """Return the time limit of points whose workload sets none."""
+        if self.iterations is not None:
+            return None
+        return QUICK_POINT_SECONDS if quick else DEFAULT_POINT_SECONDS
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields that were given, by name, in the workload's types."""
+        given = {
+            name: value for name, value in asdict(self).items() if value is not None
+        }
+        if self.batch_sizes is not None:
+            given["batch_sizes"] = _batch_sizes(self.batch_sizes)
+        return given
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Places:
+    """Where things are, and how the run is shown.
+
+    Parameters
+    ----------
+    out
+        Folder for results.
+    cache
+        Folder for built models, samples and environments.
+    data_path
+        Folder of real data (default: BYTEMLPERF_DATA).
+    backend_path
+        A hardware folder, or a folder of them, outside the package.
+    model_path
+        Model file or folder to use instead of the zoo's.
+    ui
+        rich, plain, or none, which prints only where the results are.
+    """
+
+    out: Annotated[Path, Parameter(group=WHERE)] = Path("reports")
+    cache: Annotated[Path | None, Parameter(group=WHERE)] = None
+    data_path: Annotated[Path | None, Parameter(group=WHERE)] = None
+    backend_path: Annotated[Path | None, Parameter(group=WHERE)] = None
+    model_path: Annotated[Path | None, Parameter(group=WHERE)] = None
+    ui: Annotated[Ui | None, Parameter(group=WHERE)] = None
+
+
+def _batch_sizes(text: str) -> list[int]:
+    """Read a comma list of batch sizes."""
+    try:
+        sizes = [int(part) for part in text.split(",")]
+    except ValueError:
+        sizes = []
+    if not sizes or min(sizes) < 1 or len(set(sizes)) < len(sizes):
+        raise ConfigError(
+            f"--batch_sizes {text!r}: expected different whole numbers >= 1",
+            hint="for example --batch_sizes 1,8,32",
+        )
+    return sizes

@@ -1,0 +1,101 @@
+"""From what was typed to what is asked of the launcher, checked before anything runs.
+
+Input: parsed options. Output: a `SessionRequest`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import msgspec
+import platformdirs
+
+from bytemlperf.backends import find_backend, list_backends
+from bytemlperf.cli.options import DEFAULT_POINT_SECONDS, Overrides, Places, Weights
+from bytemlperf.datasets import find_data_root
+from bytemlperf.errors import ConfigError
+from bytemlperf.launch.request import SessionRequest
+from bytemlperf.workloads import Workload, WorkloadFile, find_workloads
+
+__all__ = ["make_request", "select_hardware", "select_tasks"]
+
+QUICK_BATCH_SIZES = 2
+
+
+def select_tasks(
+    asked: str, overrides: Overrides, *, quick: bool
+) -> list[WorkloadFile]:
+    """Resolve tasks and lay the command line's fields over them."""
+    fields = overrides.fields()
+    selected = []
+    for file in find_workloads(asked):
+        merged = msgspec.to_builtins(file.workload) | fields
+        if quick and overrides.batch_sizes is None:
+            merged["batch_sizes"] = merged["batch_sizes"][:QUICK_BATCH_SIZES]
+        try:
+            workload = msgspec.convert(merged, Workload)
+        except msgspec.ValidationError as error:
+            raise ConfigError(
+                f"command line: {str(error).replace('$.', '--')}",
+                hint="see the workload fields in --help",
+            ) from error
+        selected.append(msgspec.structs.replace(file, workload=workload))
+    return selected
+
+
+def select_hardware(asked: str | None, backend_path: Path | None) -> tuple[str, ...]:
+    """Resolve the hardware types; there is no default."""
+    names = [name.strip() for name in (asked or "").split(",") if name.strip()]
+    if not names:
+        known = ", ".join(info.hardware_type for info in list_backends(backend_path))
+        raise ConfigError(
+            "--hardware_type is required", hint=f"hardware types that exist: {known}"
+        )
+    found = [find_backend(name, backend_path).hardware_type for name in names]
+    return tuple(dict.fromkeys(found))
+
+
+def make_request(
+    selected: list[WorkloadFile],
+    places: Places,
+    *,
+    hardware_types: tuple[str, ...],
+    weights: Weights,
+    seed: int,
+    point_seconds: float | None = DEFAULT_POINT_SECONDS,
+    keep_timeline: bool = False,
+    answers: Path | None = None,
+) -> SessionRequest:
+    """Put everything that was asked for into one value."""
+    if places.model_path is not None and len(selected) != 1:
+        raise ConfigError(
+            f"--model_path replaces one task's model, but {len(selected)} are selected",
+            hint="name one task with --tasks",
+        )
+    for option, path in (
+        ("--model_path", places.model_path),
+        ("--data_path", places.data_path),
+        ("--answers", answers),
+    ):
+        if path is not None and not path.exists():
+            raise ConfigError(f"{option} {path}: there is no such file or folder")
+    cache = places.cache or Path(
+        os.environ.get("BYTEMLPERF_CACHE") or platformdirs.user_cache_dir("bytemlperf")
+    )
+    return SessionRequest(
+        tasks=tuple(selected),
+        hardware_types=hardware_types,
+        backend_path=places.backend_path,
+        out_dir=places.out,
+        cache_dir=cache,
+        data_root=places.data_path or find_data_root(),
+        model_path=places.model_path,
+        weights=weights,
+        seed=seed,
+        point_seconds=point_seconds,
+        keep_timeline=keep_timeline,
+        answers=answers,
+        command_line=("bytemlperf", *sys.argv[1:]),
+    )

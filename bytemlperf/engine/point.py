@@ -1,0 +1,129 @@
+"""A recording in the report's words, with its verdict.
+
+Input: what the runtime recorded and how the point was loaded. Output: a `Point`. Pure.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bytemlperf.engine.compilation import peak_rss_bytes
+from bytemlperf.engine.loading import Loaded
+from bytemlperf.engine.point_plan import PointPlan
+from bytemlperf.engine.validity import invalid_reasons
+from bytemlperf.report.schema import Distribution, Point, SeriesSecond, WarmUpReport
+from bytemlperf.runtime import Histogram, Recording
+
+__all__ = ["distribution", "point_from"]
+
+
+def point_from(
+    recording: Recording,
+    loaded: Loaded,
+    plan: PointPlan,
+    predict_threads: int,
+    min_queries: int,
+    timeline: Path | None,
+) -> Point:
+    """Turn a recording into the report's words, with a verdict."""
+    window_s = recording.window_ns / 1e9
+    latency = distribution(recording.latency)
+    schedule_lag = distribution(recording.schedule_lag)
+    wakeup = distribution(recording.wakeup)
+    batches = sum(recording.batch_size_counts.values())
+    batched_samples = sum(
+        size * count for size, count in recording.batch_size_counts.items()
+    )
+    warnings = list(loaded.warnings)
+    if not recording.warm_up.settled:
+        warnings.append("service time had not settled when the warm-up's time was over")
+    return Point(
+        batch_size=loaded.batch_size,
+        clients=plan.clients,
+        iterations=plan.iterations,
+        point_seconds=plan.point_seconds,
+        max_batch=loaded.batch_size,
+        max_delay_us=0,
+        predict_threads=predict_threads,
+        query_count=recording.query_count,
+        sample_count=recording.sample_count,
+        failed_count=recording.failed_count,
+        ended_by={"max_seconds": "point_seconds"}.get(
+            recording.ended_by, recording.ended_by
+        ),
+        window_ns=recording.window_ns,
+        throughput_samples_per_s=recording.sample_count / window_s if window_s else 0.0,
+        throughput_queries_per_s=recording.query_count / window_s if window_s else 0.0,
+        latency=latency,
+        schedule_lag=schedule_lag,
+        queue_wait=distribution(recording.queue_wait),
+        gather=distribution(recording.gather),
+        service=distribution(recording.service),
+        wakeup=wakeup,
+        mean_batch_samples=batched_samples / batches if batches else 0.0,
+        batch_sample_counts={
+            str(size): count for size, count in recording.batch_size_counts.items()
+        },
+        view_count=recording.view_count,
+        gather_count=recording.gather_count,
+        peak_queued=recording.peak_queued,
+        cpu_percent=100 * recording.cpu_ns / recording.window_ns
+        if recording.window_ns
+        else 0.0,
+        peak_rss_bytes=peak_rss_bytes(),
+        voluntary_switches=recording.voluntary_switches,
+        involuntary_switches=recording.involuntary_switches,
+        load_ns=loaded.load_ns,
+        loaded_batch_size=loaded.predict.loaded_batch_size,
+        event_loop=recording.loop,
+        warm_up=WarmUpReport(
+            query_count=recording.warm_up.query_count,
+            duration_ns=recording.warm_up.duration_ns,
+            settled=recording.warm_up.settled,
+            service=distribution(recording.warm_up.service),
+        ),
+        series=[
+            SeriesSecond(
+                second=entry.second,
+                sample_count=entry.sample_count,
+                p50_ns=entry.p50_ns,
+                p99_ns=entry.p99_ns,
+                max_ns=entry.max_ns,
+            )
+            for entry in recording.series
+        ],
+        invalid_reasons=invalid_reasons(
+            latency=latency,
+            schedule_lag=schedule_lag,
+            wakeup=wakeup,
+            query_count=recording.query_count,
+            failed_count=recording.failed_count,
+            min_query_count=min_queries,
+            overflow_count=recording.overflow_count,
+        ),
+        warnings=warnings,
+        errors=[
+            f"{failure.error} (batch of {failure.batch_size} samples, "
+            f"first sample {failure.sample_index})"
+            for failure in recording.failures
+        ],
+        timeline_file=str(timeline) if timeline else None,
+    )
+
+
+def distribution(histogram: Histogram) -> Distribution:
+    """Turn a histogram into the report's words; an empty one is all zeros."""
+    if not histogram.count:
+        return Distribution(0, 0, 0, 0.0, 0, 0, 0, 0, 0, histogram.encode())
+    return Distribution(
+        count=histogram.count,
+        min_ns=histogram.min,
+        max_ns=histogram.max,
+        mean_ns=histogram.mean,
+        p50_ns=histogram.percentile(50),
+        p90_ns=histogram.percentile(90),
+        p99_ns=histogram.percentile(99),
+        p999_ns=histogram.percentile(99.9),
+        overflow_count=histogram.overflow_count,
+        hdr_v2_base64=histogram.encode(),
+    )

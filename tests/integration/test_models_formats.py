@@ -1,0 +1,338 @@
+"""Every architecture, small, in every format it is sold in.
+
+The code is that of the full sizes; only the widths differ.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from bytemlperf.errors import PrepareError
+from bytemlperf.model_zoo import load_model_info, parse_model_info, plain_name
+from bytemlperf.model_zoo.builders import find_architecture, list_architectures
+from bytemlperf.model_zoo.builders.albert import Albert
+from bytemlperf.model_zoo.builders.architecture import Architecture, load_weights
+from bytemlperf.model_zoo.builders.bert import Bert
+from bytemlperf.model_zoo.builders.distilbert import DistilBert
+from bytemlperf.model_zoo.builders.resnet import ResNet
+from bytemlperf.model_zoo.builders.vit import Vit
+from bytemlperf.model_zoo.builders.wide_deep import WideDeep
+from bytemlperf.model_zoo.builders.yolov5 import YoloV5
+from bytemlperf.model_zoo.exporting import export_model
+from bytemlperf.model_zoo.schema import ModelInfo
+from bytemlperf.model_zoo.weights import Weights, hash_weights
+
+Array = npt.NDArray[Any]
+Feeds = dict[str, Array]
+Run = Callable[[Feeds], Feeds]
+
+pytestmark = [pytest.mark.frameworks, pytest.mark.slow]
+
+TEXT = {
+    "vocabulary": 120,
+    "width": 48,
+    "layers": 2,
+    "heads": 4,
+    "inner": 64,
+    "length": 24,
+}
+SMALL: dict[str, Callable[[], Architecture]] = {
+    "albert-torch-fp32": lambda: Albert(**TEXT),
+    "bert-tf-fp32": lambda: Bert(**TEXT),
+    "bert-torch-fp32": lambda: Bert(**TEXT),
+    "distilbert-tf-fp32": lambda: DistilBert(**TEXT),
+    "resnet50-tf-fp32": lambda: ResNet((1, 2), width=8, class_count=11, image_size=48),
+    "resnet50-torch-fp32": lambda: ResNet(
+        (1, 2), width=8, class_count=11, image_size=48
+    ),
+    "vit-torch-fp32": lambda: Vit(
+        image_size=48, width=32, layers=2, heads=4, inner=48, class_count=9
+    ),
+    "widedeep-tf-fp32": lambda: WideDeep(
+        fields=26, buckets=1000, embedding=4, numbers=13, hidden=(16, 8)
+    ),
+    "yolov5-onnx-fp32": lambda: YoloV5(width=8, image_size=64, class_count=7),
+}
+COUNTS = {
+    "albert_base": 11_094_530,
+    "bert_base": 108_893_186,
+    "distilbert_base": 66_364_418,
+    "resnet50": 25_557_032,
+    "vit_base": 86_567_656,
+    "wide_deep": 2_380_690,
+    "yolov5s": 7_235_389,
+}
+
+
+@pytest.fixture(autouse=True)
+def _no_framework_warnings() -> Iterator[None]:
+    """Keep what frameworks say of themselves on import out of the verdict.
+
+    Yields
+    ------
+    None
+        For the test.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def feeds_of(info: ModelInfo, architecture: Architecture, count: int) -> Feeds:
+    """Draw inputs under the names, layouts and types of the model file."""
+    drawn = architecture.example(count, seed=5)
+    if info.framework != "Tensorflow":
+        return dict(zip(info.input_names, drawn.values(), strict=True))
+    if info.builder == "resnet50":
+        picture = np.ascontiguousarray(drawn["input_1"].transpose(0, 2, 3, 1))
+        return {"input_tensor:0": picture}
+    renamed = {"attention_mask": "input_mask", "token_type_ids": "segment_ids"}
+    named = {}
+    for spec in info.tensors:
+        name = plain_name(spec.name)
+        source = name if name in drawn else {v: k for k, v in renamed.items()}[name]
+        named[spec.name] = drawn[source].astype(spec.dtype)
+    return named
+
+
+def open_torchscript(path: Path, info: ModelInfo) -> Run:
+    import torch
+
+    module = torch.jit.load(path)
+
+    def run(feeds: Feeds) -> Feeds:
+        with torch.inference_mode():
+            found = module(
+                *(torch.from_numpy(feeds[n].copy()) for n in info.input_names)
+            )
+        found = found if isinstance(found, tuple) else (found,)
+        return {n: t.numpy() for n, t in zip(info.output_names, found, strict=True)}
+
+    return run
+
+
+def open_saved_model(path: Path, info: ModelInfo) -> Run:
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(str(path))
+    signature = loaded.signatures["serving_default"]
+
+    def run(feeds: Feeds) -> Feeds:
+        found = signature(**{plain_name(n): tf.constant(a) for n, a in feeds.items()})
+        assert loaded is not None  # the signature does not keep its variables alive
+        return {name: found[plain_name(name)].numpy() for name in info.output_names}
+
+    return run
+
+
+def open_onnx(path: Path, info: ModelInfo) -> Run:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    assert [value.name for value in session.get_inputs()] == list(info.input_names)
+    assert [value.name for value in session.get_outputs()] == list(info.output_names)
+
+    def run(feeds: Feeds) -> Feeds:
+        names = list(info.output_names)
+        return dict(zip(names, session.run(names, feeds), strict=True))
+
+    return run
+
+
+OPEN = {"pt": open_torchscript, "saved_model": open_saved_model, "onnx": open_onnx}
+
+
+def reference(
+    info: ModelInfo, architecture: Architecture, weights: Weights, feeds: Feeds
+) -> Feeds:
+    """Run the canonical module in double precision on all samples at once."""
+    import torch
+
+    module = load_weights(architecture.torch_module().double(), weights, "test")
+    inputs = {
+        name: tensor.double() if tensor.is_floating_point() else tensor
+        for name, tensor in ((n, torch.from_numpy(a.copy())) for n, a in feeds.items())
+    }
+    with torch.inference_mode():
+        if info.framework == "Tensorflow":
+            plain = {plain_name(name): tensor for name, tensor in inputs.items()}
+            found = module(*architecture.twin_inputs(plain))
+            found = found if isinstance(found, tuple) else (found,)
+            named = architecture.twin_outputs(found)
+            return {n: named[plain_name(n)].numpy() for n in info.output_names}
+        found = module(*inputs.values())
+        found = found if isinstance(found, tuple) else (found,)
+    return {n: t.numpy() for n, t in zip(info.output_names, found, strict=True)}
+
+
+@pytest.mark.parametrize("name", sorted(SMALL))
+def test_a_format_answers_as_the_reference_and_at_any_batch(
+    name: str, tmp_path: Path
+) -> None:
+    """Float32 in its own runtime agrees with float64, and batch 3 with batch 1.
+
+    For TensorFlow this is the equality of two implementations on the same weights:
+    a wrong name, a missing transpose or a wrong epsilon would show.
+    """
+    info = load_model_info(name)
+    architecture = SMALL[name]()
+    weights = architecture.seeded_weights(3)
+    run = OPEN[info.model_format](
+        tmp_path / export_model(info, architecture, weights, tmp_path), info
+    )
+    feeds = feeds_of(info, architecture, 3)
+    found = run(feeds)
+    expected = reference(info, architecture, weights, feeds)
+    singles = []
+    for index in range(3):
+        one = {}
+        for spec in info.tensors:
+            rows = int(spec.shape[0])
+            one[spec.name] = feeds[spec.name][index * rows : (index + 1) * rows]
+        singles.append(run(one))
+    assert list(found) == list(info.output_names)
+    for output in info.output_names:
+        assert expected[output].dtype == np.float64
+        assert found[output].dtype == np.float32
+        assert len(found[output]) == 3
+        # What every sample answers alike proves nothing.
+        assert expected[output].std(axis=0).max() > 1e-3
+        scale = np.abs(expected[output]).max()
+        # A drawn YOLOv5 of few channels has some whose variance is next to nothing.
+        close = scale * (2e-4 if info.builder == "yolov5s" else 2e-5)
+        np.testing.assert_allclose(found[output], expected[output], atol=close, rtol=0)
+        joined = np.concatenate([single[output] for single in singles])
+        np.testing.assert_allclose(joined, found[output], atol=close, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["bert-tf-fp32", "distilbert-tf-fp32"])
+def test_padding_changes_no_answer(name: str, tmp_path: Path) -> None:
+    """What stands behind the mask is not seen."""
+    info = load_model_info(name)
+    architecture = SMALL[name]()
+    weights = architecture.seeded_weights(3)
+    run = OPEN[info.model_format](
+        tmp_path / export_model(info, architecture, weights, tmp_path), info
+    )
+    feeds = feeds_of(info, architecture, 2)
+    ids = next(s.name for s in info.tensors if s.semantics == "token_ids")
+    mask = next(s.name for s in info.tensors if s.semantics == "attention_mask")
+    other = feeds | {
+        ids: np.where(feeds[mask] == 0, 99, feeds[ids]).astype(feeds[ids].dtype)
+    }
+    assert (other[ids] != feeds[ids]).any()
+    seen = feeds[mask] == 1
+    for output in info.output_names:
+        before, after = run(feeds)[output], run(other)[output]
+        np.testing.assert_allclose(before[seen], after[seen], atol=1e-6)
+
+
+@pytest.mark.parametrize("builder", list_architectures())
+def test_full_sizes_have_the_published_counts(builder: str) -> None:
+    """Parameters of every architecture, and of every model file that names it."""
+    assert find_architecture(builder).parameter_count() == COUNTS[builder]
+    for name in SMALL:
+        info = load_model_info(name)
+        assert info.builder != builder or info.parameters == COUNTS[builder]
+
+
+def test_torch_and_tensorflow_share_their_weights() -> None:
+    """bert-tf is bert-torch, resnet50-tf is resnet50-torch: one builder, one seed."""
+    for one, other in (("bert", "bert"), ("resnet50", "resnet50")):
+        a, b = load_model_info(f"{one}-torch-fp32"), load_model_info(f"{other}-tf-fp32")
+        assert (a.builder, a.seed, a.weights) == (b.builder, b.seed, b.weights)
+
+
+def test_weights_and_files_are_the_same_bits_in_other_processes(tmp_path: Path) -> None:
+    """Neither hash seeds nor thread counts reach weights or artefacts."""
+    code = (
+        "import sys, json, warnings; warnings.simplefilter('ignore');"
+        "from pathlib import Path;"
+        "from bytemlperf.model_zoo import load_model_info;"
+        "from bytemlperf.model_zoo.artefact_store import hash_tree;"
+        "from bytemlperf.model_zoo.builders.resnet import ResNet;"
+        "from bytemlperf.model_zoo.exporting import export_model;"
+        "from bytemlperf.model_zoo.weights import hash_weights;"
+        "a = ResNet((1, 1), width=8, class_count=11, image_size=64);"
+        "w = a.seeded_weights(0); out = [hash_weights(w)];"
+        "folder = Path(sys.argv[1]); folder.mkdir();"
+        "out += [hash_tree(folder / export_model(load_model_info(n), a, w, folder))"
+        " for n in ('resnet50-torch-fp32', 'resnet50-tf-fp32')];"
+        "print(json.dumps(out))"
+    )
+    found = []
+    for seed, threads in (("1", "1"), ("2", "2")):
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path / seed)],
+            check=True,
+            capture_output=True,
+            text=True,
+            cwd=Path(__file__).parents[2],
+            env={"PYTHONHASHSEED": seed, "OMP_NUM_THREADS": threads},
+        )
+        found.append(json.loads(done.stdout.splitlines()[-1]))
+    assert found[0] == found[1]
+    here = ResNet((1, 1), width=8, class_count=11, image_size=64).seeded_weights(0)
+    assert found[0][0] == hash_weights(here)
+
+
+def test_a_torchscript_file_names_no_folder_of_this_machine(tmp_path: Path) -> None:
+    """The hash of a model says what it is, not where it was built."""
+    info = load_model_info("resnet50-torch-fp32")
+    architecture = SMALL[info.model]()
+    name = export_model(info, architecture, architecture.seeded_weights(0), tmp_path)
+    body = (tmp_path / name).read_bytes()
+    assert str(Path(__file__).parents[2]).encode() not in body
+    assert sys.prefix.encode() not in body
+
+
+def test_classes_chosen_by_a_drawn_resnet_vary() -> None:
+    """A network that says the same to all pictures could not show an error."""
+    import torch
+
+    architecture = ResNet((1, 2), width=8, class_count=11, image_size=48)
+    weights = architecture.seeded_weights(0)
+    module = load_weights(architecture.torch_module(), weights, "test")
+    with torch.inference_mode():
+        logits = module(
+            torch.from_numpy(architecture.example(16, 1)["input_1"])
+        ).numpy()
+    assert len(set(logits.argmax(1))) >= 4
+    assert 0.3 < logits.std() < 3.0
+
+
+def test_a_model_file_that_does_not_fit_the_builder_is_refused(tmp_path: Path) -> None:
+    """Inputs, outputs and format are checked against the architecture."""
+    raw = json.loads(
+        (Path(find_architecture.__code__.co_filename).parents[1] / "bert-tf-fp32.json")
+        .read_text()
+        .replace("segment_ids:0", "segments:0")
+    )
+    info = parse_model_info(json.dumps(raw).encode(), "x.json")
+    architecture = SMALL["bert-tf-fp32"]()
+    weights = architecture.seeded_weights(0)
+    with pytest.raises(PrepareError, match=r"\$\.inputs are .*'segments'"):
+        export_model(info, architecture, weights, tmp_path)
+    raw["model_format"] = "bin"
+    info = parse_model_info(json.dumps(raw).encode(), "x.json")
+    with pytest.raises(PrepareError, match="format 'bin' cannot be built"):
+        export_model(info, architecture, weights, tmp_path)
+
+
+def test_weights_of_another_size_are_refused() -> None:
+    """A shape that differs is named with both shapes."""
+    wide = Bert(**(TEXT | {"width": 96})).seeded_weights(0)
+    with pytest.raises(
+        PrepareError, match=r"expected shape \(120, 48\) for 'bert\.emb"
+    ):
+        load_weights(Bert(**TEXT).torch_module(), wide, "x.pth")
