@@ -17,6 +17,7 @@ to the last answer. Its CPU time also covers the making of clients.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -57,11 +58,15 @@ ClientKind = Literal["native", "bare", "task"]
 _SAMPLES = ArraySamples({"x": np.zeros((64, 1), np.float32)})
 _NO_WARM_UP = WarmUp(max_seconds=0)
 
+# A runtime without client paths has task clients only.
+_HAS_CLIENT_PATHS = "client_path" in inspect.signature(run).parameters
+
 # What `run` has to be given for each kind of client; None: it has no such clients yet.
+# Each is named, never left to the run to choose: a choice could be another kind.
 _RUN_OPTIONS: dict[ClientKind, dict[str, Any] | None] = {
-    "native": None,
-    "bare": None,
-    "task": {},
+    "native": {"client_path": "native"} if _HAS_CLIENT_PATHS else None,
+    "bare": {"client_path": "bare"} if _HAS_CLIENT_PATHS else None,
+    "task": {"client_path": "task"} if _HAS_CLIENT_PATHS else {},
 }
 
 

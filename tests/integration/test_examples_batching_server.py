@@ -65,7 +65,7 @@ class Model:
 
 @contextlib.asynccontextmanager
 async def serving(app):
-    """Run an application; yields a client of it."""
+    """Run an application, and talk to it."""  # noqa: DOC402
     async with app.router.lifespan_context(app) as state:
         transport = httpx.ASGITransport(_with_state(app, state))
         async with httpx.AsyncClient(
