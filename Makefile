@@ -30,7 +30,7 @@ typecheck:
 	$(PYTHON) -m mypy
 
 bench: build
-	set -e; for script in benchmarks/bench_*.py; do $(PYTHON) $$script; done
+	$(PYTHON) -m benchmarks $(BENCH)
 
 annotate:
 	$(PYTHON) -m cython -3 --annotate $(NATIVE)/*.pyx

@@ -1,0 +1,361 @@
+"""Our own ways to drive clients, behind one small face: the adapter.
+
+Scripts measure what these functions yield, and print "not built" for those that raise
+`NotBuiltError`; they never know how a client is driven. To fill in
+
+* a kind of client: put into `_RUN_OPTIONS` what `run` has to be given for it;
+* `inline_task_clients` or `lane`: make it a ``@contextmanager`` as `threaded_clients`
+  is, and yield a `Contender` whose `measure` runs one window;
+* a pacer: return the errors that the runtime recorded.
+
+Nothing else has to change.
+
+A window is what the run itself recorded: from the moment the first query was scheduled
+to the last answer. Its CPU time also covers the making of clients.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.contenders.bare import Feeds, null_predict
+from benchmarks.contenders.loops import LoopName, make_runner
+from benchmarks.windows import Contender, Window
+from bytemlperf.runtime import (
+    ArraySamples,
+    Batching,
+    ClosedLoop,
+    Progress,
+    Recording,
+    SampleLibrary,
+    WarmUp,
+    run,
+)
+
+__all__ = [
+    "ClientKind",
+    "NotBuiltError",
+    "hand_over",
+    "inline_task_clients",
+    "lane",
+    "native_pacing",
+    "paced_coroutines",
+    "record_run",
+    "threaded_clients",
+    "wait_with_clients",
+]
+
+ClientKind = Literal["native", "bare", "task"]
+
+_SAMPLES = ArraySamples({"x": np.zeros((64, 1), np.float32)})
+_NO_WARM_UP = WarmUp(max_seconds=0)
+
+# A runtime without client paths has task clients only.
+_HAS_CLIENT_PATHS = "client_path" in inspect.signature(run).parameters
+
+# What `run` has to be given for each kind of client; None: it has no such clients yet.
+# Each is named, never left to the run to choose: a choice could be another kind.
+_RUN_OPTIONS: dict[ClientKind, dict[str, Any] | None] = {
+    "native": {"client_path": "native"} if _HAS_CLIENT_PATHS else None,
+    "bare": {"client_path": "bare"} if _HAS_CLIENT_PATHS else None,
+    "task": {"client_path": "task"} if _HAS_CLIENT_PATHS else {},
+}
+
+
+class NotBuiltError(Exception):
+    """A part of the runtime does not exist yet."""
+
+
+async def record_run(
+    predict: Callable[[Feeds], Feeds],
+    samples: SampleLibrary,
+    *,
+    clients: int,
+    queries: int,
+    max_batch: int,
+    kind: ClientKind = "task",
+    on_progress: Callable[[Progress], object] | None = None,
+) -> Recording:
+    """Run clients through one predict thread, without a warm-up.
+
+    Parameters
+    ----------
+    predict : callable
+        The model.
+    samples : SampleLibrary
+        What to ask it.
+    clients : int
+        How many.
+    queries : int
+        Queries of each.
+    max_batch : int
+        Queries in a batch.
+    kind : "native", "bare" or "task"
+        What a client is.
+    on_progress : callable, optional
+        Told now and then.
+
+    Returns
+    -------
+    Recording
+        Complete.
+
+    Raises
+    ------
+    NotBuiltError
+        The runtime has no such clients yet.
+    RuntimeError
+        Queries failed or were not answered.
+    """
+    recording = await run(
+        predict,
+        samples,
+        scenario=ClosedLoop(clients=clients, iterations=queries),
+        batching=Batching(max_batch=max_batch),
+        warm_up=_NO_WARM_UP,
+        on_progress=on_progress,
+        **_run_options(kind),
+    )
+    if recording.error is not None:
+        raise recording.error
+    if recording.ended_by != "iterations":
+        raise RuntimeError(f"a window ended by {recording.ended_by}: {recording}")
+    return recording
+
+
+def _run_options(kind: ClientKind) -> dict[str, Any]:
+    options = _RUN_OPTIONS[kind]
+    if options is None:
+        raise NotBuiltError(f"the runtime has no {kind} clients yet")
+    return options
+
+
+def _window_of(recording: Recording) -> Window:
+    return Window(recording.query_count, recording.window_ns, recording.cpu_ns)
+
+
+@contextmanager
+def threaded_clients(
+    loop: LoopName,
+    *,
+    clients: int,
+    max_batch: int,
+    queries: int,
+    kind: ClientKind = "task",
+) -> Iterator[Contender]:
+    """Drive clients through one predict thread, predict in Python.
+
+    Parameters
+    ----------
+    loop : "asyncio" or "uvloop"
+        Which event loop.
+    clients : int
+        Tasks.
+    max_batch : int
+        Queries in a batch.
+    queries : int
+        Queries of each client in a window.
+    kind : "native", "bare" or "task"
+        What a client is.
+
+    Yields
+    ------
+    Contender
+        All of a run: six stamps a query, six histograms, validity counts.
+
+    Raises
+    ------
+    NotBuiltError
+        The runtime has no such clients yet.
+    """
+    _run_options(kind)
+    with make_runner(loop) as runner:
+
+        def measure() -> Window:
+            recording = runner.run(
+                record_run(
+                    null_predict,
+                    _SAMPLES,
+                    clients=clients,
+                    queries=queries,
+                    max_batch=max_batch,
+                    kind=kind,
+                )
+            )
+            return _window_of(recording)
+
+        yield Contender(f"ours, {kind} clients {loop} {clients}", measure)
+
+
+def inline_task_clients(
+    loop: LoopName, *, clients: int, max_batch: int, queries: int
+) -> AbstractContextManager[Contender]:
+    """Drive full-task clients with predict on the thread that resumes them.
+
+    Parameters
+    ----------
+    loop : "asyncio" or "uvloop"
+        Which event loop.
+    clients : int
+        Tasks.
+    max_batch : int
+        Queries in a batch.
+    queries : int
+        Queries of each client in a window.
+
+    Returns
+    -------
+    context manager
+        The cost of issue, batch, record and await alone.
+
+    Raises
+    ------
+    NotBuiltError
+        The runtime cannot do it yet.
+    """
+    raise NotBuiltError("the runtime has no clients without a hand-over yet")
+
+
+def lane(queries: int) -> AbstractContextManager[Contender]:
+    """Drive 1 client at batch 1 on the predict thread itself, predict in Python.
+
+    Parameters
+    ----------
+    queries : int
+        Queries of a window.
+
+    Returns
+    -------
+    context manager
+        No hand-over at all.
+
+    Raises
+    ------
+    NotBuiltError
+        The runtime cannot do it yet.
+    """
+    raise NotBuiltError("the runtime has no lanes yet")
+
+
+@contextmanager
+def hand_over(queries: int) -> Iterator[Contender]:
+    """Drive 1 client at batch 1 through a predict thread.
+
+    Predict is a callable in C, `dict`, which answers a batch with its feeds; it still
+    needs the interpreter's lock, as any predict of a framework does on its way in.
+
+    Parameters
+    ----------
+    queries : int
+        Queries of a window.
+
+    Yields
+    ------
+    Contender
+        Two hand-overs between threads for each query.
+    """
+    with make_runner("uvloop") as runner:
+
+        def measure() -> Window:
+            recording = runner.run(
+                record_run(dict, _SAMPLES, clients=1, queries=queries, max_batch=1)
+            )
+            return _window_of(recording)
+
+        yield Contender("ours, hand-over", measure)
+
+
+async def wait_with_clients(
+    kind: ClientKind, clients: int, on_waiting: Callable[[], Awaitable[object]]
+) -> None:
+    """Have that many clients wait for an answer, all at once.
+
+    Parameters
+    ----------
+    kind : "native", "bare" or "task"
+        What a client is.
+    clients : int
+        How many.
+    on_waiting : callable
+        Awaited while they wait; then they are answered.
+
+    Raises
+    ------
+    NotBuiltError
+        The runtime has no such clients yet.
+    """
+    _run_options(kind)
+    may_answer = threading.Event()
+
+    def predict(feeds: Feeds) -> Feeds:
+        may_answer.wait()
+        return feeds
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(
+            record_run(
+                predict, _SAMPLES, clients=clients, queries=1, max_batch=64, kind=kind
+            )
+        )
+        try:
+            await on_waiting()
+        finally:
+            may_answer.set()
+
+
+def native_pacing(
+    scheduled_ns: npt.NDArray[np.int64], *, real_time: bool
+) -> npt.NDArray[np.int64]:
+    """Issue arrivals from the native pacer.
+
+    Parameters
+    ----------
+    scheduled_ns : ndarray
+        When, ns since the start, int64, shape (arrivals,), rising.
+    real_time : bool
+        Whether to ask for SCHED_FIFO.
+
+    Returns
+    -------
+    ndarray
+        Actual less scheduled moment of each, ns, int64, shape (arrivals,).
+
+    Raises
+    ------
+    NotBuiltError
+        The runtime has no such pacer yet.
+    """
+    raise NotBuiltError("the runtime has no native pacer yet")
+
+
+def paced_coroutines(
+    loop: LoopName, scheduled_ns: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Issue arrivals from coroutines that the pacer wakes.
+
+    Parameters
+    ----------
+    loop : "asyncio" or "uvloop"
+        Which event loop.
+    scheduled_ns : ndarray
+        As for `native_pacing`.
+
+    Returns
+    -------
+    ndarray
+        As for `native_pacing`.
+
+    Raises
+    ------
+    NotBuiltError
+        The runtime has no such pacer yet.
+    """
+    raise NotBuiltError("the runtime has no coroutine pacing yet")
