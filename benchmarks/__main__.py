@@ -67,6 +67,22 @@ def _describe(machine: Machine) -> str:
     )
 
 
+def _disturbance(results: list[ScriptResult]) -> str:
+    """Say how long bare loops took for each second of processor time they got."""
+    shares = [
+        cost.wall_ns.median / cost.cpu_ns.median
+        for result in results
+        for name, cost in result.costs.items()
+        if name.startswith("bare") and cost.cpu_ns.median
+    ]
+    if not shares:
+        return ""
+    return (
+        f"bare loops took {min(shares):.1f} to {max(shares):.1f} times the processor "
+        "time they got; 1.0 is an undisturbed machine\n"
+    )
+
+
 def main() -> None:
     """Be the program."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -101,8 +117,10 @@ def main() -> None:
         f"\n{_describe(report.before)}\n"
         f"load average {report.before.load_average:.1f} before, "
         f"{report.after.load_average:.1f} after; {seconds:.0f} s\n"
+        f"{_disturbance(results)}"
         "reached: median of the ratios of windows taken in turns; spread: their range "
-        "(and how many);\nquietest: ratio of the best windows of both sides"
+        "(and how many);\nquietest: ratio of the best windows of both sides; by CPU: "
+        "ratio of processor times"
     )
 
 

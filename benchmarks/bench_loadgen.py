@@ -108,18 +108,18 @@ def measure(settings: Settings, result: ScriptResult) -> None:
             ).median
         result.judge(
             "loadgen/best",
-            figures.ratio(best, mine.name),
+            figures.ratio(best, mine.name, is_cpu_comparable=False),
             f"the best pattern here is {best!r}; ours has {_CLIENTS} task clients",
         )
         result.judge(
             "loadgen/queue",
-            figures.ratio("LoadGen Offline, queue", mine.name),
+            figures.ratio("LoadGen Offline, queue", mine.name, is_cpu_comparable=False),
             f"ours has {_CLIENTS} task clients",
         )
         if native is not None:
             result.judge(
                 "native/loadgen",
-                figures.ratio(best, native.name),
+                figures.ratio(best, native.name, is_cpu_comparable=False),
                 f"the best pattern here is {best!r}",
             )
     if native is not None:

@@ -189,7 +189,12 @@ def measure(settings: Settings, result: ScriptResult) -> None:
         if why:
             result.excuse(bar, "not built", why)
         else:
-            result.judge(bar, spread_of(found), f"{many:,} clients less {few:,}")
+            result.judge(
+                bar,
+                spread_of(found),
+                f"{many:,} clients less {few:,}",
+                windows=len(found),
+            )
     for kind in _OTHERS:
         share = settings.pick(1, 10, 10) if kind == "anyio" else 1
         count = settings.pick(50, 1500, 3000) if kind == "thread" else many // share

@@ -78,7 +78,7 @@ class _Pair:
         self.duties["bare"].append(self._model.duty)
         return window
 
-    def measure_ours(self) -> Window:
+    def measure_ours(self, kind: ours.ClientKind = "task") -> Window:
         self._model.reset()
         case = self._case
         recording = self._runner.run(
@@ -88,10 +88,12 @@ class _Pair:
                 clients=case.clients,
                 queries=max(1, case.calls * case.batch // case.clients),
                 max_batch=case.batch,
+                kind=kind,
             )
         )
-        self.duties["ours"].append(self._model.duty)
-        self.recordings.append(recording)
+        if kind == "task":
+            self.duties["ours"].append(self._model.duty)
+            self.recordings.append(recording)
         return Window(recording.query_count, recording.window_ns, recording.cpu_ns)
 
     def duty_share(self, windows: int) -> Spread:
@@ -155,11 +157,17 @@ def _measure_case(
 ) -> None:
     bare = f"{case.name}, batch {case.batch}, bare loop"
     mine = f"{case.name}, batch {case.batch}, ours"
-    figures = measure_in_turns(
-        [Contender(bare, pair.measure_bare), Contender(mine, pair.measure_ours)],
-        settings.windows,
-    )
+    contenders = [
+        Contender(bare, pair.measure_bare),
+        Contender(mine, pair.measure_ours),
+    ]
+    native = f"{mine}, native clients"
+    if settings.scale == "thorough" and ours.is_built("native"):
+        contenders.append(Contender(native, lambda: pair.measure_ours("native")))
+    figures = measure_in_turns(contenders, settings.windows)
     result.add_costs(figures)
+    if figures.has(native):
+        result.details[f"{native}, throughput, x"] = figures.ratio(bare, native).median
     result.judge(
         case.bar,
         figures.ratio(bare, mine),

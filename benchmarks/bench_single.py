@@ -58,14 +58,17 @@ def measure(settings: Settings, result: ScriptResult) -> None:
     else:
         result.judge(
             "handover/loadgen",
-            figures.ratio(worker.name, hand_over.name),
+            figures.ratio(worker.name, hand_over.name, is_cpu_comparable=False),
             "predict is `dict`: C code that needs the interpreter's lock",
         )
         result.details["hand-over against SingleStream inline, x"] = figures.ratio(
             inline.name, hand_over.name
         ).median
         if lane is not None:
-            result.judge("lane/loadgen", figures.ratio(inline.name, lane.name))
+            result.judge(
+                "lane/loadgen",
+                figures.ratio(inline.name, lane.name, is_cpu_comparable=False),
+            )
     if lane is not None:
         result.judge("lane/timed", figures.ratio(lane.name, timed.name))
     for bar, why in missing.items():

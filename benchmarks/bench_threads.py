@@ -7,7 +7,7 @@ Measures
     complete run: six stamps and six histograms for every query. Against it, on the same
     event loop: a Future for each query resolved batch by batch, an asyncio.Queue with a
     batcher, run_in_executor and anyio.to_thread for each query, and threads as clients.
-    These keep no books at all.
+    These keep no books at all; Futures that are stamped and recorded are beside them.
 
 Does not measure
     Latency, few clients (``bench_single``), a real model (``bench_model``).
@@ -25,6 +25,7 @@ from benchmarks.script import Settings, enter_ours, run_script
 from benchmarks.windows import Contender, Figures, Spread, measure_in_turns
 
 _BATCH = 64
+_WAKES: tuple[futures.Wakes, ...] = ("coalesced", "every batch")
 
 
 def _measure_loop(
@@ -74,6 +75,19 @@ def _measure_loop(
     if lean is not None:
         contenders.append(lean)
     if is_first:
+        contenders += [
+            enter(
+                futures.threaded_futures(
+                    loop,
+                    clients=clients,
+                    max_batch=_BATCH,
+                    queries=many,
+                    wakes=wakes,
+                    records=True,
+                )
+            )
+            for wakes in _WAKES
+        ]
         # Slowest by far, and no bar is set against them: once on each loop is enough.
         contenders.append(
             enter(executors.anyio_to_thread(loop, clients=clients, queries=fewest))
@@ -115,6 +129,11 @@ def measure(settings: Settings, result: ScriptResult) -> None:
                     bar not in worst or against.median < worst[bar][0].median
                 ):
                     worst[bar] = (against, clients)
+            for other in figures.windows:
+                if other.startswith("threaded futures") and other.endswith("recorded"):
+                    result.details[f"{mine} against {other}, x"] = figures.ratio(
+                        other, mine
+                    ).median
             result.details[f"{mine}, bare loops"] = figures.ratio(
                 mine, f"bare loop, beside {loop} {clients}"
             ).median

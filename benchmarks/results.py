@@ -35,8 +35,8 @@ class Reached(msgspec.Struct, frozen=True, kw_only=True):
         ``"not judged"`` with figures that mean nothing.
     value, low, high : float or None
         Median and range over the windows, in the bar's unit.
-    quietest : float or None
-        See `Spread.quietest`; the verdict is by the median all the same.
+    quietest, by_cpu : float or None
+        See `Spread`; the verdict is by the median all the same.
     windows : int
         How many.
     note : str
@@ -49,6 +49,7 @@ class Reached(msgspec.Struct, frozen=True, kw_only=True):
     low: float | None = None
     high: float | None = None
     quietest: float | None = None
+    by_cpu: float | None = None
     windows: int = 0
     note: str = ""
 
@@ -80,6 +81,7 @@ class Reached(msgspec.Struct, frozen=True, kw_only=True):
             low=spread.low,
             high=spread.high,
             quietest=spread.quietest,
+            by_cpu=spread.by_cpu,
             windows=windows,
             note=note,
         )
@@ -151,7 +153,9 @@ class ScriptResult(msgspec.Struct, kw_only=True):
                 len(taken),
             )
 
-    def judge(self, bar: str, spread: Spread, note: str = "") -> None:
+    def judge(
+        self, bar: str, spread: Spread, note: str = "", *, windows: int | None = None
+    ) -> None:
         """Report a bar's figure.
 
         Parameters
@@ -162,8 +166,10 @@ class ScriptResult(msgspec.Struct, kw_only=True):
             In its unit.
         note : str, optional
             What the reader has to know.
+        windows : int, optional
+            Windows behind it; None: as many as the script takes.
         """
-        reached = Reached.of(bar, spread, windows=self.windows, note=note)
+        reached = Reached.of(bar, spread, windows=windows or self.windows, note=note)
         if self.scale == "tiny":
             reached = msgspec.structs.replace(reached, verdict="not judged")
         self.reached.append(reached)

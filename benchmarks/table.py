@@ -62,44 +62,48 @@ def format_bars(reached: Sequence[Reached], *, only_these: bool = False) -> str:
         A table, in the order of the bars, and the notes under it.
     """
     by_key = {each.bar: each for each in reached}
-    rows = [
-        ["what", "at least", "hoped for", "reached", "spread", "quietest", "verdict"]
-    ]
+    headings: list[str] = []
+    rows = [["what", "at least", "hoped for", "reached", "spread", "quietest",
+             "by CPU", "verdict"]]  # fmt: skip
     notes: list[str] = []
-    last_row = ""
     for bar in BARS:
         found = by_key.get(bar.key)
         if found is None:
             if only_these:
                 continue
             found = Reached(bar=bar.key, verdict="not measured", note="no script ran")
-        if bar.row != last_row:
-            rows.append([bar.row, "", "", "", "", "", ""])
-            last_row = bar.row
-        mark = ""
-        if found.note:
-            if found.note not in notes:
-                notes.append(found.note)
-            mark = f" [{notes.index(found.note) + 1}]"
-        spread = "-"
-        if found.low is not None and found.high is not None and bar.unit != "yes":
-            spread = f"{_number(found.low)}..{_number(found.high)} ({found.windows})"
-        rows.append(
-            [
-                f"  {bar.what}",
-                _limit(bar.at_least, bar),
-                _limit(bar.hoped_for, bar),
-                _figure(found.value, bar.unit),
-                spread,
-                _figure(found.quietest, bar.unit),
-                f"{found.verdict}{mark}",
-            ]
-        )
+        if found.note and found.note not in notes:
+            notes.append(found.note)
+        headings.append(bar.row)
+        rows.append(_bar_cells(bar, found, notes))
     if len(rows) == 1:
         return ""
-    lines = [_lay_out(rows, right=(1, 2, 3, 4, 5))]
+    top, line, *body = _lay_out(rows, right=(1, 2, 3, 4, 5, 6)).splitlines()
+    lines = [top, line]
+    for i, (heading, text) in enumerate(zip(headings, body, strict=True)):
+        # Headings are no cells: they would make the first column as wide as they are.
+        if i == 0 or heading != headings[i - 1]:
+            lines.append(heading)
+        lines.append(text)
     lines += [f"[{i}] {note}" for i, note in enumerate(notes, 1)]
     return "\n".join(lines)
+
+
+def _bar_cells(bar: Bar, found: Reached, notes: Sequence[str]) -> list[str]:
+    spread = "-"
+    if found.low is not None and found.high is not None and bar.unit != "yes":
+        spread = f"{_number(found.low)}..{_number(found.high)} ({found.windows})"
+    mark = f" [{notes.index(found.note) + 1}]" if found.note else ""
+    return [
+        f"  {bar.what}",
+        _limit(bar.at_least, bar),
+        _limit(bar.hoped_for, bar),
+        _figure(found.value, bar.unit),
+        spread,
+        _figure(found.quietest, bar.unit),
+        _figure(found.by_cpu, bar.unit),
+        f"{found.verdict}{mark}",
+    ]
 
 
 def format_costs(costs: Mapping[str, Cost]) -> str:

@@ -71,12 +71,16 @@ class Spread(msgspec.Struct, frozen=True):
     quietest : float or None
         A ratio between the best windows of both sides: what is left when a busy
         machine disturbs most windows. None if it is not a ratio of times.
+    by_cpu : float or None
+        The same ratio between processor times, which other people's load touches
+        least. None if the two sides' processor times are not of the same work.
     """
 
     median: float
     low: float
     high: float
     quietest: float | None = None
+    by_cpu: float | None = None
 
 
 class Stopwatch:
@@ -149,7 +153,14 @@ class Figures:
         field = f"{basis}_ns"
         return [getattr(each, field) / each.queries for each in self.windows[name]]
 
-    def ratio(self, over: str, under: str, basis: Basis = "wall") -> Spread:
+    def ratio(
+        self,
+        over: str,
+        under: str,
+        basis: Basis = "wall",
+        *,
+        is_cpu_comparable: bool = True,
+    ) -> Spread:
         """Divide the costs of two contenders, round by round.
 
         Parameters
@@ -158,6 +169,8 @@ class Figures:
             Numerator and denominator.
         basis : "wall" or "cpu"
             Which time.
+        is_cpu_comparable : bool, default True
+            Whether both sides' processor time is that of the window's queries only.
 
         Returns
         -------
@@ -166,8 +179,22 @@ class Figures:
         """
         above = self.ns_per_query(over, basis)
         below = self.ns_per_query(under, basis)
-        spread = spread_of([a / b for a, b in zip(above, below, strict=True)])
-        return msgspec.structs.replace(spread, quietest=min(above) / min(below))
+        ratios = [a / b for a, b in zip(above, below, strict=True)]
+        by_cpu = None
+        if is_cpu_comparable:
+            pairs = zip(
+                self.ns_per_query(over, "cpu"),
+                self.ns_per_query(under, "cpu"),
+                strict=True,
+            )
+            by_cpu = statistics.median(a / b for a, b in pairs)
+        return Spread(
+            statistics.median(ratios),
+            min(ratios),
+            max(ratios),
+            quietest=min(above) / min(below),
+            by_cpu=by_cpu,
+        )
 
     def has(self, *names: str) -> bool:
         """Tell whether all of these contenders were measured.
@@ -183,16 +210,6 @@ class Figures:
             Whether there are windows of each.
         """
         return all(name in self.windows for name in names)
-
-    def merge(self, other: Figures) -> None:
-        """Take over the windows of contenders measured apart from these.
-
-        Parameters
-        ----------
-        other : Figures
-            With other names.
-        """
-        self.windows.update(other.windows)
 
 
 def measure_in_turns(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from queue import SimpleQueue
 from threading import Thread
+from typing import Literal
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from benchmarks.windows import Contender, Window
 from bytemlperf.runtime import Histogram
 
 __all__ = ["inline_futures", "threaded_futures"]
+
+Wakes = Literal["coalesced", "every batch"]
 
 _Batch = list["asyncio.Future[Feeds]"]
 
@@ -57,11 +60,14 @@ class _InlineBatcher:
 
 
 class _ThreadedBatcher:
-    """Calls predict in a thread, and wakes the loop once for all that is done."""
+    """Calls predict in a thread, and wakes the loop for what is done."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, max_batch: int) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, max_batch: int, *, wakes: Wakes
+    ) -> None:
         self._loop = loop
         self._max_batch = max_batch
+        self._wakes_every_batch = wakes == "every batch"
         self._feeds = _feeds_by_size(max_batch)
         self._forming: _Batch = []
         self._queue: SimpleQueue[_Batch | None] = SimpleQueue()
@@ -87,9 +93,8 @@ class _ThreadedBatcher:
     def _predict(self) -> None:
         while (batch := self._queue.get()) is not None:
             outputs = null_predict(self._feeds[len(batch)])
-            # One wake-up for many batches: only the first to be left wakes the loop.
             self._answered.append((batch, outputs))
-            if len(self._answered) == 1:
+            if self._wakes_every_batch or len(self._answered) == 1:
                 self._loop.call_soon_threadsafe(self._resolve)
 
     def _resolve(self) -> None:
@@ -101,10 +106,43 @@ class _ThreadedBatcher:
             for future in batch:
                 future.set_result(outputs)
             answered.popleft()
+            if self._wakes_every_batch:
+                return
 
     def close(self) -> None:
         self._queue.put(None)
         self._thread.join()
+
+
+class _Asker:
+    """What clients do, with or without stamping each query."""
+
+    def __init__(
+        self, submit: Callable[[], asyncio.Future[Feeds]], *, records: bool
+    ) -> None:
+        self._submit = submit
+        self._latencies: list[int] = []
+        self.ask = self._ask_and_stamp if records else self._ask
+
+    async def _ask(self, count: int) -> None:
+        submit = self._submit
+        for _ in range(count):
+            await submit()
+
+    async def _ask_and_stamp(self, count: int) -> None:
+        submit = self._submit
+        keep = self._latencies.append
+        now = time.monotonic_ns
+        for _ in range(count):
+            start = now()
+            await submit()
+            keep(now() - start)
+
+    def record(self) -> None:
+        """Make a histogram of what was stamped, outside the window."""
+        if self._latencies:
+            Histogram.from_values(self._latencies)
+            self._latencies.clear()
 
 
 @contextmanager
@@ -124,8 +162,8 @@ def inline_futures(
     queries : int
         Queries of each client in a window.
     records : bool, default False
-        Whether latencies are stamped and recorded natively, as ours are. Without it
-        the contender does less than ours, and is faster for it.
+        Whether each query is stamped twice and its latency kept, as any harness must.
+        Without it the contender does less than ours, and is faster for it.
 
     Yields
     ------
@@ -134,27 +172,11 @@ def inline_futures(
     """
     with make_runner(loop) as runner:
         batcher = _InlineBatcher(runner.get_loop(), max_batch)
-        submit = batcher.submit
-
-        async def ask(count: int) -> None:
-            for _ in range(count):
-                await submit()
-
-        async def ask_and_stamp(count: int) -> None:
-            now = time.monotonic_ns
-            for _ in range(count):
-                start = now()
-                await submit()
-                latencies.append(now() - start)
-
-        latencies: list[int] = []
+        asker = _Asker(batcher.submit, records=records)
 
         def measure() -> Window:
-            if not records:
-                return runner.run(crowd(clients, queries, ask))
-            window: Window = runner.run(crowd(clients, queries, ask_and_stamp))
-            Histogram.from_values(latencies)
-            latencies.clear()
+            window: Window = runner.run(crowd(clients, queries, asker.ask))
+            asker.record()
             return window
 
         suffix = ", recorded" if records else ""
@@ -163,7 +185,13 @@ def inline_futures(
 
 @contextmanager
 def threaded_futures(
-    loop: LoopName, *, clients: int, max_batch: int, queries: int
+    loop: LoopName,
+    *,
+    clients: int,
+    max_batch: int,
+    queries: int,
+    wakes: Wakes = "coalesced",
+    records: bool = False,
 ) -> Iterator[Contender]:
     """Resolve a Future for each query, predict in a thread of its own.
 
@@ -177,24 +205,32 @@ def threaded_futures(
         Queries in a batch.
     queries : int
         Queries of each client in a window.
+    wakes : "coalesced" or "every batch"
+        Whether one wake-up of the loop serves all batches that are done, or each batch
+        has a ``call_soon_threadsafe`` of its own, as most people write it.
+    records : bool, default False
+        See `inline_futures`.
 
     Yields
     ------
     Contender
-        Nothing is stamped or recorded.
+        As it stands, asyncio at its best.
     """
     with make_runner(loop) as runner:
-        batcher = _ThreadedBatcher(runner.get_loop(), max_batch)
-        submit = batcher.submit
+        batcher = _ThreadedBatcher(runner.get_loop(), max_batch, wakes=wakes)
+        asker = _Asker(batcher.submit, records=records)
 
-        async def ask(count: int) -> None:
-            for _ in range(count):
-                await submit()
+        def measure() -> Window:
+            window: Window = runner.run(crowd(clients, queries, asker.ask))
+            asker.record()
+            return window
 
+        name = f"threaded futures {loop} {clients}"
+        if wakes == "every batch":
+            name += ", waking every batch"
+        if records:
+            name += ", recorded"
         try:
-            yield Contender(
-                f"threaded futures {loop} {clients}",
-                lambda: runner.run(crowd(clients, queries, ask)),
-            )
+            yield Contender(name, measure)
         finally:
             batcher.close()

@@ -1,7 +1,8 @@
 """MLCommons LoadGen through its Python bindings, in the patterns of its users.
 
 The figures are LoadGen's own, read from the summary it writes: what it prepares before
-the first query and computes after the last is left out, in its favour. Traces are off.
+the first query and computes after the last is left out, in its favour; its processor
+time is that of the whole test. Traces are off.
 """
 
 from __future__ import annotations

@@ -45,6 +45,7 @@ __all__ = [
     "NotBuiltError",
     "hand_over",
     "inline_task_clients",
+    "is_built",
     "lane",
     "native_pacing",
     "paced_coroutines",
@@ -129,6 +130,22 @@ async def record_run(
     if recording.ended_by != "iterations":
         raise RuntimeError(f"a window ended by {recording.ended_by}: {recording}")
     return recording
+
+
+def is_built(kind: ClientKind) -> bool:
+    """Tell whether the runtime has such clients.
+
+    Parameters
+    ----------
+    kind : "native", "bare" or "task"
+        What a client is.
+
+    Returns
+    -------
+    bool
+        Whether they can be measured.
+    """
+    return _RUN_OPTIONS[kind] is not None
 
 
 def _run_options(kind: ClientKind) -> dict[str, Any]:

@@ -86,8 +86,11 @@ def test_ratio_is_the_median_of_rounds():
             "fast": [Window(5, 50, 10), Window(5, 100, 10), Window(5, 150, 10)],
         }
     )
-    assert figures.ratio("slow", "fast") == Spread(3.0, 1.0, 4.0, quietest=2.0)
+    assert figures.ratio("slow", "fast") == Spread(
+        3.0, 1.0, 4.0, quietest=2.0, by_cpu=2.0
+    )
     assert figures.ratio("slow", "fast", "cpu").median == 2.0
+    assert figures.ratio("slow", "fast", is_cpu_comparable=False).by_cpu is None
 
 
 def test_spread_is_median_and_range():
