@@ -121,15 +121,14 @@ def _nearest(name: str, known: list[str]) -> str | None:
     """Return the most similar known name; what is typed may be only its beginning."""
     typed = name.casefold()
 
-    def likeness(known_name: str) -> float:
+    def likeness(known_name: str) -> tuple[float, float]:
         folded = known_name.casefold()
-        return max(
-            difflib.SequenceMatcher(None, typed, folded).ratio(),
-            difflib.SequenceMatcher(None, typed, folded[: len(typed)]).ratio(),
-        )
+        whole = difflib.SequenceMatcher(None, typed, folded).ratio()
+        start = difflib.SequenceMatcher(None, typed, folded[: len(typed)]).ratio()
+        return max(whole, start), whole
 
     nearest = max(known, key=likeness, default=None)
-    return nearest if nearest and likeness(nearest) >= MIN_LIKENESS else None
+    return nearest if nearest and likeness(nearest)[0] >= MIN_LIKENESS else None
 
 
 class BackendError(BytemlperfError):

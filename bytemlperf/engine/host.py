@@ -15,7 +15,16 @@ import psutil
 
 from bytemlperf.report.schema import Host
 
-__all__ = ["describe_host", "package_versions", "source_commit", "usable_cores"]
+__all__ = [
+    "busy_host",
+    "describe_host",
+    "package_versions",
+    "source_commit",
+    "usable_cores",
+]
+
+# Our own preparation, just before, makes up to one a core.
+MAX_LOAD_PER_CORE = 1.5
 
 PACKAGES = (
     "anyio",
@@ -78,6 +87,29 @@ def usable_cores() -> float:
         if quota != "max" and period:
             allowed = min(allowed, int(quota) / int(period))
     return allowed
+
+
+def busy_host(host: Host) -> str | None:
+    """Say that other programs will be in the numbers, if they will.
+
+    Parameters
+    ----------
+    host : Host
+        As it was before the first point.
+
+    Returns
+    -------
+    str or None
+        None if the load of the last minute, in which our own preparation may have kept
+        every core busy, leaves no doubt.
+    """
+    if host.load_average_1min <= MAX_LOAD_PER_CORE * host.usable_cores:
+        return None
+    return (
+        f"the machine was busy: load average {host.load_average_1min:.1f} on "
+        f"{host.usable_cores:g} cores before the first point, so other programs are in "
+        "these numbers; repeat the run on a quiet machine"
+    )
 
 
 def package_versions() -> dict[str, str]:

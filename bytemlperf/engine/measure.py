@@ -30,7 +30,12 @@ from bytemlperf.engine.compilation import (
 )
 from bytemlperf.engine.emitter import Emitter
 from bytemlperf.engine.fidelity import compare_with_reference, score_accuracy
-from bytemlperf.engine.host import describe_host, package_versions, source_commit
+from bytemlperf.engine.host import (
+    busy_host,
+    describe_host,
+    package_versions,
+    source_commit,
+)
 from bytemlperf.engine.loading import Loaded, load_batch_size
 from bytemlperf.engine.messages import (
     AccuracyDone,
@@ -43,6 +48,7 @@ from bytemlperf.engine.messages import (
     PreparedTask,
     TaskDescribed,
     VendorBenchmark,
+    Warned,
 )
 from bytemlperf.engine.perf import measure_point
 from bytemlperf.engine.point_plan import PointPlan, predicted_skip
@@ -124,7 +130,11 @@ class _Measurement:
         backend = create_backend(find_backend(job.hardware_type, path))
         version = str(vendor_call(job.hardware_type, "version", backend.version))
         if "describe" not in job.done_phases:
-            emitter.record(self._description(version))
+            description = self._description(version)
+            emitter.record(description)
+            busy = busy_host(description.provenance.host)
+            if busy is not None:
+                emitter.record(Warned(busy))
 
         data = CalibrationData(self._arrays, self._rows_per_sample)
         compiled = compile_model(

@@ -15,7 +15,7 @@ FRAMEWORKS = ("torch", "tensorflow", "keras", "onnx", "onnxruntime", "transforme
 # Only these files may import a framework when they are imported themselves.
 FRAMEWORK_MODULES = tuple(
     f"bytemlperf.backends.CPU.{name}"
-    for name in ("_torch", "_tensorflow", "_onnxruntime")
+    for name in ("_torch", "_torch_program", "_tensorflow", "_onnxruntime")
 )
 MODULES = sorted(
     module.name

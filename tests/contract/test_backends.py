@@ -168,3 +168,30 @@ def test_questions_have_the_keys_of_a_profile(case):
     }
     raw = backend.compile({**case.configs, "interact_info": answers}, None)
     assert parse_compile_result(raw, backend.hardware_type).instance_count == 1
+
+
+def test_instances_answer_at_once(case, feeds):
+    """As many threads as the result says may call; none gets another's answer."""
+    backend, _ = case.compiled()
+    if backend.get_interact_profile(case.configs):
+        answers = {"instance_count": 2, "intra_op_threads": 1}
+        raw = backend.compile({**case.configs, "interact_info": answers}, None)
+        assert parse_compile_result(raw, "hw").instance_count == 2
+    backend.load(4)
+    batches = [feeds(4, seed=seed) for seed in range(2)]
+    expected = [backend.predict(batch) for batch in batches]
+    answers_of: list[list] = [[], []]
+
+    def call(index: int) -> None:
+        answers_of[index] = [backend.predict(batches[index]) for _ in range(30)]
+
+    threads = [threading.Thread(target=call, args=(index,)) for index in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    for index, answers in enumerate(answers_of):
+        assert len(answers) == 30
+        for answer in answers:
+            for name, array in answer.items():
+                np.testing.assert_array_equal(array, expected[index][name])

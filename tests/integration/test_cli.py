@@ -102,7 +102,7 @@ def test_a_backend_from_the_readme_alone_runs(cache, workload, tmp_path):
 
     done = bytemlperf(
         cache, "--tasks", workload, "--hardware_type", "GOYA",
-        "--backend_path", vendor, "--point-seconds", 1, "--batch_sizes", "1,2",
+        "--backend_path", vendor, "--iterations", 3, "--batch-sizes", "1,2",
         "--out", out, "--ui", "plain", timeout=390,
     )  # fmt: skip
 
@@ -115,13 +115,15 @@ def test_a_backend_from_the_readme_alone_runs(cache, workload, tmp_path):
 
 
 @pytest.mark.frameworks
+@pytest.mark.timeout(400)
 def test_cpu_is_faithful_and_says_that_weights_are_seeded(cache, workload, tmp_path):
     """TensorFlow agrees with float64 PyTorch, and no accuracy is made up."""
     out = tmp_path / "out"
 
     done = bytemlperf(
         cache, "--tasks", workload, "--hardware_type", "CPU",
-        "--point_seconds", 1, "--batch_sizes", "8", "--out", out, "--ui", "none",
+        "--iterations", 20, "--batch_sizes", "8", "--out", out, "--ui", "none",
+        timeout=390,
     )  # fmt: skip
 
     assert done.returncode in (0, 4), done.stderr

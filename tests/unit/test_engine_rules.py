@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
 from bytemlperf.engine.calibration import CalibrationData
+from bytemlperf.engine.host import busy_host, describe_host
 from bytemlperf.engine.point import distribution
 from bytemlperf.engine.point_plan import (
     MAX_POINT_OVERRUN,
@@ -97,6 +99,20 @@ def test_a_slow_models_warm_up_ends_in_time(batch_ms, max_queries, settle_batche
 
     assert warm_up.max_queries == max_queries
     assert warm_up.settle_batches == settle_batches
+
+
+@pytest.mark.parametrize(("load", "says"), [(0.5, False), (3.0, False), (5.6, True)])
+def test_a_busy_machine_is_named(load, says):
+    """Numbers taken beside other programs carry a warning with the figures."""
+    host = msgspec.structs.replace(
+        describe_host(), usable_cores=2.0, load_average_1min=load
+    )
+
+    warning = busy_host(host)
+
+    assert (warning is not None) == says
+    if warning is not None:
+        assert "load average 5.6 on 2 cores" in warning
 
 
 def test_calibration_drops_no_tail():

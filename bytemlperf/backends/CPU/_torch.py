@@ -7,9 +7,7 @@ by name. Inputs are seen in place, through DLPack, unless the graph writes to th
 from __future__ import annotations
 
 import threading
-import warnings
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -22,28 +20,11 @@ from bytemlperf.backends.CPU._runtime import (
     ModelFacts,
     RuntimeRequest,
     fixed_batch,
-    precision_name,
 )
+from bytemlperf.backends.CPU._torch_program import Program, open_program
 from bytemlperf.errors import CompileError, PredictError
 
 __all__ = ["TorchRuntime"]
-
-# Bookkeeping of TorchScript and torch.export, not work on tensors.
-NOT_OPERATORS = ("prim::", "<built-in function getitem>")
-
-
-class _Program:
-    """A loaded model: a callable, its argument names, and what is known of it."""
-
-    def __init__(self) -> None:
-        self.call: Callable[..., Any]
-        self.arguments: tuple[str, ...] = ()
-        self.keywords: tuple[str, ...] = ()
-        self.rows: tuple[int | None, ...] = ()
-        self.writes_inputs = False
-        self.precision = "none"
-        self.op_count = 0
-        self.optimizations: dict[str, Any] = {}
 
 
 class TorchRuntime:
@@ -70,10 +51,7 @@ class TorchRuntime:
         self._threads = request.threads
         self._local = threading.local()
         warning = self._set_threads()
-        if request.model_path.endswith(".pt2"):
-            program = _open_export(request.model_path)
-        else:
-            program = _open_script(request.model_path)
+        program = open_program(request.model_path)
         self._program = program
         self._order = _argument_order(program, request.inputs)
         self._outputs = tuple(info.name for info in request.outputs)
@@ -160,126 +138,8 @@ class TorchRuntime:
         return None
 
 
-def _open_script(path: str) -> _Program:
-    """Load TorchScript, and optimise it for the processor."""
-    with warnings.catch_warnings():
-        # TorchScript is deprecated, and it is the format these models come in.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        try:
-            script = torch.jit.load(path, map_location="cpu").eval()
-        except RuntimeError as error:
-            raise CompileError(
-                f"model_info.model_path: {path} is not TorchScript",
-                detail=str(error).splitlines()[0],
-                hint="save it with torch.jit.save, or with torch.export.save as .pt2",
-            ) from error
-        program = _Program()
-        graph = script.inlined_graph
-        weights = [*script.parameters(), *script.buffers()]
-        operators = _script_operators(graph)
-        program.op_count = len(operators)
-        program.precision = _precision(weights, operators)
-        program.writes_inputs = _writes_inputs(graph)
-        program.arguments = _script_arguments(script)
-        program.call, program.optimizations = _optimize(script, weights)
-    return program
-
-
-def _optimize(script: Any, weights: list[Any]) -> tuple[Any, dict[str, Any]]:
-    """Freeze a module and, in fp32, prepack its weights and fold batch norms.
-
-    Measured on ResNet-50 (one thread): 20 to 30 % less time at a difference of 5e-8;
-    on BERT neither gain nor loss.
-    """
-    did: dict[str, Any] = {"graph_optimization_level": "none"}
-    try:
-        frozen = torch.jit.freeze(script)
-        did["graph_optimization_level"] = "freeze"
-        if all(w.dtype is torch.float32 for w in weights if w.is_floating_point()):
-            frozen = torch.jit.optimize_for_inference(frozen)
-            did["graph_optimization_level"] = "freeze, optimize_for_inference"
-    except RuntimeError as error:
-        # Some modules cannot be frozen; they run as they are, and the report says so.
-        did["graph_optimization_refused"] = str(error).splitlines()[0]
-        return script, did
-    return frozen, did
-
-
-def _open_export(path: str) -> _Program:
-    """Load a torch.export program; it has been optimised when it was exported."""
-    try:
-        exported = torch.export.load(path)
-    except Exception as error:  # zip, JSON or schema errors, by where it is broken
-        raise CompileError(
-            f"model_info.model_path: {path} is not a torch.export program",
-            detail=str(error).splitlines()[0],
-        ) from error
-    program = _Program()
-    signature = exported.graph_signature
-    calls = [node for node in exported.graph.nodes if node.op == "call_function"]
-    names = [str(node.target) for node in calls]
-    names = [name for name in names if not name.startswith(NOT_OPERATORS)]
-    weights = [*exported.parameters(), *exported.buffers()]
-    program.op_count = len(names)
-    program.precision = _precision(weights, names)
-    program.writes_inputs = bool(signature.user_inputs_to_mutate)
-    program.arguments = tuple(signature.user_inputs)
-    call_spec = exported.module_call_graph[0].signature.in_spec
-    program.keywords = tuple(call_spec.child(1).context or ())
-    program.rows = _export_rows(exported, signature.user_inputs)
-    program.call = exported.module()
-    program.optimizations = {"graph_optimization_level": "none"}
-    return program
-
-
-def _export_rows(exported: Any, user_inputs: Sequence[str]) -> tuple[int | None, ...]:
-    """Return axis 0 of each input, None where it is dynamic."""
-    values = {
-        node.name: node.meta["val"]
-        for node in exported.graph.nodes
-        if node.op == "placeholder" and "val" in node.meta
-    }
-    shapes = [getattr(values.get(name), "shape", ()) for name in user_inputs]
-    return tuple(
-        shape[0] if shape and isinstance(shape[0], int) else None for shape in shapes
-    )
-
-
-def _script_arguments(script: Any) -> tuple[str, ...]:
-    """Return the names of ``forward``'s arguments, without ``self``."""
-    return tuple(arg.name for arg in script.forward.schema.arguments[1:])
-
-
-def _script_operators(graph: Any) -> list[str]:
-    """Return the kinds of all operators of a graph and of the blocks inside it."""
-    kinds = []
-    for node in graph.nodes():
-        if not node.kind().startswith(NOT_OPERATORS):
-            kinds.append(node.kind())
-        for block in node.blocks():
-            kinds += _script_operators(block)
-    return kinds
-
-
-def _writes_inputs(graph: Any) -> bool:
-    """Tell whether an operator may write to an input, or to a view of it."""
-    aliases = graph.alias_db()
-    inputs = list(graph.inputs())[1:]
-    return any(aliases.has_writers(value) for value in inputs)
-
-
-def _precision(weights: list[Any], operators: list[str]) -> str:
-    """Name what the weights are stored in; quantised operators hide theirs."""
-    if any("quantized" in kind for kind in operators):
-        return "int8_mix"
-    sizes: Counter[str] = Counter()
-    for weight in weights:
-        sizes[str(weight.dtype).removeprefix("torch.")] += weight.nbytes
-    return precision_name(sizes)
-
-
 def _argument_order(
-    program: _Program, inputs: tuple[TensorInfo, ...]
+    program: Program, inputs: tuple[TensorInfo, ...]
 ) -> tuple[str, ...]:
     """Return the declared names in the order of the model's arguments.
 

@@ -120,7 +120,7 @@ class ResNet(Architecture):
         )
 
         module = load_weights(self.torch_module(), weights, "drawn weights")
-        pictures = draw_pictures(8, self.image_size, seed)
+        pictures = draw_pictures(4, self.image_size, seed)
         logits = settle_statistics(module, pictures, weights).numpy()
         settle_head(logits, weights, head="fc", deviation=LOGIT_DEVIATION)
 
