@@ -19,7 +19,7 @@ from bytemlperf.report.schema.quality import (
     WorstSample,
 )
 from bytemlperf.report.schema.subject import DatasetReport, ModelReport
-from bytemlperf.report.schema.task import Failure, TaskResult
+from bytemlperf.report.schema.task import Failure, Status, TaskResult
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -37,6 +37,7 @@ __all__ = [
     "Provenance",
     "SeriesSecond",
     "SkippedPoint",
+    "Status",
     "TaskEntry",
     "TaskResult",
     "WarmUpReport",
