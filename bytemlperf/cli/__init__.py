@@ -2,7 +2,8 @@
 
 The only module that prints and that decides exit codes: 0 ok, 2 usage, 3 a backend or a
 point failed, 4 ran but not a valid measurement, 130 interrupted, 70 our own bug.
-Nothing heavy is imported before the arguments are known, so that ``--help`` is quick.
+Each verb is a module of its own, ``<verb>_command.py``, which imports nothing heavy
+before its function runs, so that ``--help`` is quick.
 """
 
 from __future__ import annotations
@@ -11,13 +12,12 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 
 import bytemlperf
-from bytemlperf.cli.options import HOW, WHAT, Overrides, Places, Weights, flag
+from bytemlperf.cli.measure_command import measure
+from bytemlperf.cli.prepare_command import prepare
 from bytemlperf.errors import BytemlperfError
 
 __all__ = ["run"]
@@ -39,103 +39,8 @@ app = App(
     exit_on_error=False,
     print_error=False,
 )
-
-
-@app.default
-def measure(
-    *,
-    tasks: Annotated[str, Parameter(name=["--tasks", "--task"], group=WHAT)] = "all",
-    hardware_type: Annotated[str | None, Parameter(group=WHAT)] = None,
-    show_task_list: Annotated[bool, flag(WHAT)] = False,
-    show_hardware_list: Annotated[bool, flag(WHAT)] = False,
-    quick: Annotated[bool, flag(HOW)] = False,
-    seed: Annotated[int, Parameter(group=HOW)] = 0,
-    weights: Annotated[Weights, Parameter(group=HOW)] = "auto",
-    keep_timeline: Annotated[bool, flag(HOW)] = False,
-    answers: Annotated[Path | None, Parameter(group=HOW)] = None,
-    overrides: Overrides = Overrides(),
-    places: Places = Places(),
-) -> int:
-    """Run tasks on a hardware type and report.
-
-    Parameters
-    ----------
-    tasks
-        all, or a comma list of task names, glob patterns and .json paths.
-    hardware_type
-        Backend to measure, such as CPU; several as a comma list. Required.
-    show_task_list
-        List the tasks and exit.
-    show_hardware_list
-        List the hardware types and exit.
-    quick
-        A first look: each task's first two batch sizes, short points.
-    seed
-        Seed of the samples and of their order.
-    weights
-        auto: trained weights if they were downloaded before, else seeded ones;
-        download: fetch them first.
-    keep_timeline
-        Also write every query's row (.npy) beside the result.
-    answers
-        JSON file that answers the backend's questions.
-    overrides
-        Workload fields.
-    places
-        Files and folders.
-    """
-    from bytemlperf.cli import display
-    from bytemlperf.cli.request import make_request, select_hardware, select_tasks
-
-    if show_task_list or show_hardware_list:
-        return display.show_lists(
-            show_task_list, show_hardware_list, places.backend_path
-        )
-    request = make_request(
-        select_tasks(tasks, overrides, quick=quick),
-        places,
-        hardware_types=select_hardware(hardware_type, places.backend_path),
-        weights=weights,
-        seed=seed,
-        point_seconds=overrides.default_point_seconds(quick=quick),
-        keep_timeline=keep_timeline,
-        answers=answers,
-    )
-    return display.show_measurement(request, places.ui)
-
-
-@app.command
-def prepare(
-    *,
-    tasks: Annotated[str, Parameter(name=["--tasks", "--task"], group=WHAT)] = "all",
-    weights: Annotated[Weights, Parameter(group=HOW)] = "auto",
-    seed: Annotated[int, Parameter(group=HOW)] = 0,
-    places: Places = Places(),
-) -> int:
-    """Build or download models and samples into the cache, and measure nothing.
-
-    Parameters
-    ----------
-    tasks
-        all, or a comma list of task names, glob patterns and .json paths.
-    weights
-        download: fetch trained weights where they exist, checked by their hash.
-    seed
-        Seed of the samples.
-    places
-        Files and folders.
-    """
-    from bytemlperf.cli import display
-    from bytemlperf.cli.request import make_request, select_tasks
-
-    request = make_request(
-        select_tasks(tasks, Overrides(), quick=False),
-        places,
-        hardware_types=("CPU",),
-        weights=weights,
-        seed=seed,
-    )
-    return display.show_preparation(request, places.ui)
+app.default(measure)
+app.command(prepare)
 
 
 def run(argv: Sequence[str]) -> int:

@@ -1,0 +1,74 @@
+"""The command without a verb: run tasks on hardware types and report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from bytemlperf.cli.options import HOW, WHAT, Overrides, Places, Weights, flag
+
+__all__ = ["measure"]
+
+
+def measure(
+    *,
+    tasks: Annotated[str, Parameter(name=["--tasks", "--task"], group=WHAT)] = "all",
+    hardware_type: Annotated[str | None, Parameter(group=WHAT)] = None,
+    show_task_list: Annotated[bool, flag(WHAT)] = False,
+    show_hardware_list: Annotated[bool, flag(WHAT)] = False,
+    quick: Annotated[bool, flag(HOW)] = False,
+    seed: Annotated[int, Parameter(group=HOW)] = 0,
+    weights: Annotated[Weights, Parameter(group=HOW)] = "auto",
+    keep_timeline: Annotated[bool, flag(HOW)] = False,
+    answers: Annotated[Path | None, Parameter(group=HOW)] = None,
+    overrides: Overrides = Overrides(),
+    places: Places = Places(),
+) -> int:
+    """Run tasks on a hardware type and report.
+
+    Parameters
+    ----------
+    tasks
+        all, or a comma list of task names, glob patterns and .json paths.
+    hardware_type
+        Backend to measure, such as CPU; several as a comma list. Required.
+    show_task_list
+        List the tasks and exit.
+    show_hardware_list
+        List the hardware types and exit.
+    quick
+        A first look: each task's first two batch sizes, short points.
+    seed
+        Seed of the samples and of their order.
+    weights
+        auto: trained weights if they were downloaded before, else seeded ones;
+        download: fetch them first.
+    keep_timeline
+        Also write every query's row (.npy) beside the result.
+    answers
+        JSON file that answers the backend's questions.
+    overrides
+        Workload fields.
+    places
+        Files and folders.
+    """
+    from bytemlperf.cli import display
+    from bytemlperf.cli.request import make_request, select_hardware, select_tasks
+
+    if show_task_list or show_hardware_list:
+        return display.show_lists(
+            show_task_list, show_hardware_list, places.backend_path
+        )
+    request = make_request(
+        select_tasks(tasks, overrides, quick=quick),
+        places,
+        hardware_types=select_hardware(hardware_type, places.backend_path),
+        weights=weights,
+        seed=seed,
+        point_seconds=overrides.default_point_seconds(quick=quick),
+        keep_timeline=keep_timeline,
+        answers=answers,
+    )
+    return display.show_measurement(request, places.ui)

@@ -1,0 +1,47 @@
+"""The result of a task: raw numbers with units in their names, and their origin.
+
+Input: nothing. Output: msgspec structs that are the JSON on disk, versioned.
+Every duration is an int in nanoseconds unless the name says otherwise; every field is
+defined in docs/measurement.md. Formatting happens elsewhere, at the very edge.
+"""
+
+from __future__ import annotations
+
+from bytemlperf.report.schema.compilation import CompileReport
+from bytemlperf.report.schema.distribution import Distribution, SeriesSecond
+from bytemlperf.report.schema.invocation import InvocationIndex, TaskEntry
+from bytemlperf.report.schema.point import Point, SkippedPoint, WarmUpReport
+from bytemlperf.report.schema.provenance import Host, Provenance
+from bytemlperf.report.schema.quality import (
+    AccuracyReport,
+    NumericOutput,
+    NumericReport,
+    WorstSample,
+)
+from bytemlperf.report.schema.subject import DatasetReport, ModelReport
+from bytemlperf.report.schema.task import Failure, Status, TaskResult
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "AccuracyReport",
+    "CompileReport",
+    "DatasetReport",
+    "Distribution",
+    "Failure",
+    "Host",
+    "InvocationIndex",
+    "ModelReport",
+    "NumericOutput",
+    "NumericReport",
+    "Point",
+    "Provenance",
+    "SeriesSecond",
+    "SkippedPoint",
+    "Status",
+    "TaskEntry",
+    "TaskResult",
+    "WarmUpReport",
+    "WorstSample",
+]
+
+SCHEMA_VERSION = 1

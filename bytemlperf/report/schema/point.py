@@ -1,0 +1,119 @@
+"""One measured point: its load, its figures, its verdict."""
+
+from __future__ import annotations
+
+import msgspec
+
+from bytemlperf.report.schema.distribution import Distribution, SeriesSecond
+
+__all__ = ["Point", "SkippedPoint", "WarmUpReport"]
+
+
+class WarmUpReport(msgspec.Struct, frozen=True):
+    """Queries before the measured window, kept and flagged."""
+
+    query_count: int
+    duration_ns: int
+    settled: bool
+    service: Distribution
+
+
+class Point(msgspec.Struct, frozen=True):
+    """One measured point: one batch size under one load.
+
+    Parameters
+    ----------
+    batch_size : int
+        Samples per query, as the workload says.
+    clients, iterations : int
+        Client coroutines, and queries asked of each.
+    point_seconds : float or None
+        Time limit of the window; None: there was none.
+    max_batch, max_delay_us, predict_threads : int
+        Dynamic batching and threads of the system under test.
+    query_count, sample_count, failed_count : int
+        Completed queries and samples; queries that failed.
+    ended_by : str
+        ``"iterations"``, ``"point_seconds"`` or ``"failed"``.
+    window_ns : int
+        First scheduled to last done.
+    throughput_samples_per_s, throughput_queries_per_s : float
+        Completed samples and queries over `window_ns`.
+    latency, schedule_lag, queue_wait, gather, service, wakeup : Distribution
+        Per query; ``latency = schedule_lag + queue_wait + gather + service``.
+    mean_batch_samples : float
+        Samples per `predict`.
+    batch_sample_counts : dict of str to int
+        Batches by their size in samples.
+    view_count, gather_count : int
+        Batches passed as views of the loaded samples, and batches copied together.
+    peak_queued : int
+        Most queries waiting at once.
+    cpu_percent : float
+        CPU time of the worker over the window; 100 is one core.
+    peak_rss_bytes : int
+        Highest resident memory of the worker up to the point's end.
+    load_ns, loaded_batch_size : int
+        Duration of `Backend.load`, and what the backend says it loaded.
+    event_loop : str
+        ``"uvloop"`` or ``"asyncio"``.
+    warm_up : WarmUpReport
+        What came before the window.
+    series : list of SeriesSecond
+        One entry a second.
+    invalid_reasons : list of str
+        Why this is not a valid measurement; empty means VALID.
+    warnings : list of str
+        What a reader should know although the point is valid.
+    errors : list of str
+        First errors of failed queries.
+    timeline_file : str or None
+        File of all rows, if kept.
+    """
+
+    batch_size: int
+    clients: int
+    iterations: int
+    point_seconds: float | None
+    max_batch: int
+    max_delay_us: int
+    predict_threads: int
+    query_count: int
+    sample_count: int
+    failed_count: int
+    ended_by: str
+    window_ns: int
+    throughput_samples_per_s: float
+    throughput_queries_per_s: float
+    latency: Distribution
+    schedule_lag: Distribution
+    queue_wait: Distribution
+    gather: Distribution
+    service: Distribution
+    wakeup: Distribution
+    mean_batch_samples: float
+    batch_sample_counts: dict[str, int]
+    view_count: int
+    gather_count: int
+    peak_queued: int
+    cpu_percent: float
+    peak_rss_bytes: int
+    voluntary_switches: int
+    involuntary_switches: int
+    load_ns: int
+    loaded_batch_size: int
+    event_loop: str
+    warm_up: WarmUpReport
+    series: list[SeriesSecond] = []
+    invalid_reasons: list[str] = []
+    warnings: list[str] = []
+    errors: list[str] = []
+    timeline_file: str | None = None
+
+
+class SkippedPoint(msgspec.Struct, frozen=True):
+    """A batch size that was not measured, and why."""
+
+    batch_size: int
+    reason: str
+    predicted_batch_ns: int | None = None
