@@ -23,6 +23,7 @@ def measure(
     weights: Annotated[Weights, Parameter(group=HOW)] = "auto",
     keep_timeline: Annotated[bool, flag(HOW)] = False,
     answers: Annotated[Path | None, Parameter(group=HOW)] = None,
+    resume: Annotated[Path | None, Parameter(group=WHAT)] = None,
     overrides: Overrides = Overrides(),
     places: Places = Places(),
 ) -> int:
@@ -49,18 +50,28 @@ def measure(
         Also write every query's row (.npy) beside the result.
     answers
         JSON file that answers the backend's questions.
+    resume
+        Go on with a run that was cut off: its --out folder. Everything else is as that
+        run was asked for; only --ui may be given with it.
     overrides
         Workload fields.
     places
         Files and folders.
     """
     from bytemlperf.cli import display
-    from bytemlperf.cli.request import make_request, select_hardware, select_tasks
+    from bytemlperf.cli.request import (
+        make_request,
+        resume_request,
+        select_hardware,
+        select_tasks,
+    )
 
     if show_task_list or show_hardware_list:
         return display.show_lists(
             show_task_list, show_hardware_list, places.backend_path
         )
+    if resume is not None:
+        return display.show_measurement(resume_request(resume), places.ui)
     request = make_request(
         select_tasks(tasks, overrides, quick=quick),
         places,

@@ -17,9 +17,10 @@ from bytemlperf.cli.options import DEFAULT_POINT_SECONDS, Overrides, Places, Wei
 from bytemlperf.datasets import find_data_root
 from bytemlperf.errors import ConfigError
 from bytemlperf.launch.request import SessionRequest
+from bytemlperf.launch.resume import load_request
 from bytemlperf.workloads import Workload, WorkloadFile, find_workloads
 
-__all__ = ["make_request", "select_hardware", "select_tasks"]
+__all__ = ["make_request", "resume_request", "select_hardware", "select_tasks"]
 
 QUICK_BATCH_SIZES = 2
 
@@ -55,6 +56,22 @@ def select_hardware(asked: str | None, backend_path: Path | None) -> tuple[str, 
         )
     found = [find_backend(name, backend_path).hardware_type for name in names]
     return tuple(dict.fromkeys(found))
+
+
+def resume_request(folder: Path) -> SessionRequest:
+    """Ask again for what a run that was cut off was asked for, and for nothing else."""
+    others = [
+        word
+        for word in sys.argv[1:]
+        if word.startswith("-") and word.partition("=")[0] not in ("--resume", "--ui")
+    ]
+    if others:
+        raise ConfigError(
+            f"--resume goes on with what the run was asked for, but {others[0]} was "
+            "given",
+            hint="leave it out, or measure anew without --resume",
+        )
+    return load_request(folder)[0]
 
 
 def make_request(

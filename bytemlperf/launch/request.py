@@ -49,6 +49,8 @@ class SessionRequest(msgspec.Struct, frozen=True, kw_only=True):
         JSON object of answers to backends' questions; others get their default.
     command_line : tuple of str
         As typed, for the report.
+    resume : bool
+        Whether results in `out_dir` are gone on with instead of replaced.
     """
 
     tasks: tuple[WorkloadFile, ...]
@@ -64,3 +66,4 @@ class SessionRequest(msgspec.Struct, frozen=True, kw_only=True):
     keep_timeline: bool = False
     answers: Path | None = None
     command_line: tuple[str, ...] = ()
+    resume: bool = False

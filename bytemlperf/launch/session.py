@@ -28,10 +28,16 @@ from bytemlperf.launch.interruption import Interruption
 from bytemlperf.launch.observer import Observer
 from bytemlperf.launch.preparation import Preparation
 from bytemlperf.launch.request import SessionRequest
+from bytemlperf.launch.resume import (
+    changed_artefact,
+    changed_workload,
+    load_request,
+    save_request,
+)
 from bytemlperf.launch.task_run import Done, TaskRun
 from bytemlperf.model_zoo import load_model_info
 from bytemlperf.report.schema import InvocationIndex
-from bytemlperf.report.storage import OutFolder
+from bytemlperf.report.storage import OutFolder, TaskFolder, read_result
 from bytemlperf.workloads import WorkloadFile
 
 __all__ = ["prepare_session", "run_session"]
@@ -77,9 +83,13 @@ def run_session(
     }
     infos = _find_backends(request)
     answers = read_answers(request.answers)
+    if request.resume:
+        _check_models(request, sha256_by_task)
     out = OutFolder.prepare(request.out_dir)
     finder = find_command or command_finder(request.cache_dir, observer.message)
     with _locked(out), Interruption() as interruption, interruption.held():
+        if not request.resume:
+            save_request(request, out, sha256_by_task)
         session = _Session(request, observer, out, interruption, finder)
         return session.run(infos, answers, sha256_by_task)
 
@@ -217,7 +227,15 @@ class _Session:
                 observer=self._observer,
                 interruption=self._interruption,
                 command_line=self._request.command_line,
+                resume=self._request.resume,
             ) as run:
+                if run.is_ended:
+                    self._keep(run, folder)
+                    return
+                if self._request.resume:
+                    changed = changed_workload(task)
+                    if changed is not None:
+                        run.warn(changed)
                 # Already now: whoever finds a killed command's index finds the result.
                 self._index.enter(run.result, folder)
                 self._write_index()
@@ -234,6 +252,18 @@ class _Session:
             raise told from error
         self._index.enter(result, folder)
         self._observer.task_finished(result, folder.result)
+
+    def _keep(self, run: TaskRun, folder: TaskFolder) -> None:
+        """Leave a task alone that an earlier command has ended."""
+        try:
+            result = read_result(folder.result)
+        except ConfigError:
+            # The journal is whole, and what follows from it can be written again.
+            result = run.publish()
+        self._index.enter(result, folder)
+        self._observer.message(
+            f"{run.task.name} on {run.hardware_type} was ended before: {result.status}"
+        )
 
     def _write_index(self) -> InvocationIndex:
         return self._index.write(is_interrupted=self._interruption.is_requested)
@@ -256,6 +286,13 @@ class _Session:
         )
         if prepared is None or self._interruption.is_requested:
             return
+        changed = changed_artefact(run.described, prepared)
+        if changed is not None:
+            raise ConfigError(
+                f"{run.task.name} on {run.hardware_type} cannot be gone on with: "
+                f"{changed}",
+                hint="measure anew with another --out; what was measured is kept",
+            )
         run.measure(
             hardware.command,
             lambda done: self._job(
@@ -329,6 +366,20 @@ def _locked(out: OutFolder) -> Iterator[None]:
         yield
     finally:
         os.close(lock_fd)
+
+
+def _check_models(request: SessionRequest, sha256_by_task: Mapping[str, str]) -> None:
+    """Refuse to go on where a model's description is another one now."""
+    _, before = load_request(request.out_dir)
+    changed = [
+        name for name, sha256 in sha256_by_task.items() if before.get(name) != sha256
+    ]
+    if changed:
+        raise ConfigError(
+            f"--resume {request.out_dir}: the model json of {', '.join(changed)} has "
+            "changed since the run began",
+            hint="measure anew with another --out; what was measured is kept",
+        )
 
 
 def _find_backends(request: SessionRequest) -> list[BackendInfo]:

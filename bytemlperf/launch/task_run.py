@@ -18,6 +18,7 @@ from bytemlperf.engine.messages import (
     CompileDone,
     Event,
     Failed,
+    Finished,
     Job,
     NumericDone,
     Phase,
@@ -29,26 +30,31 @@ from bytemlperf.engine.messages import (
     VendorBenchmark,
     Warned,
 )
+from bytemlperf.errors import ConfigError
 from bytemlperf.launch.assemble import assemble_task
 from bytemlperf.launch.interruption import Interruption
 from bytemlperf.launch.journal import (
     JOURNAL_VERSION,
     Journal,
+    JournalContents,
     JournalRecord,
     TaskOpened,
     is_durable,
+    read_journal,
 )
 from bytemlperf.launch.observer import Observer
+from bytemlperf.launch.resume import changed_environment
 from bytemlperf.launch.worker import WorkerOutcome, run_worker
 from bytemlperf.report.schema import Failure, TaskResult
 from bytemlperf.report.storage import (
     TaskFolder,
     make_folder,
+    read_result,
     storage_error,
     write_json_atomic,
 )
 from bytemlperf.runtime.clock import now_ns, utc_now
-from bytemlperf.workloads import WorkloadFile
+from bytemlperf.workloads import Workload, WorkloadFile
 
 __all__ = ["STARTUP_DEADLINE_SECONDS", "Done", "TaskRun", "WorkerCommand", "show_event"]
 
@@ -111,18 +117,23 @@ class TaskRun:
     hardware_type : str
         On what.
     folder : TaskFolder
-        Emptied of an earlier run's files.
+        Emptied of an earlier run's files, unless they are gone on with.
     observer : Observer
         Told after the disk.
     interruption : Interruption
         Open.
     command_line : tuple of str
         Of the invocation.
+    resume : bool
+        Whether to go on with what an earlier run's journal holds.
 
     Raises
     ------
     StorageError
         The folder or the journal cannot be written.
+    ConfigError
+        The journal to go on with was written by another version, or is of another
+        task.
 
     Notes
     -----
@@ -138,6 +149,7 @@ class TaskRun:
         observer: Observer,
         interruption: Interruption,
         command_line: tuple[str, ...],
+        resume: bool = False,
     ) -> None:
         self.task = task
         self.hardware_type = hardware_type
@@ -146,10 +158,16 @@ class TaskRun:
         self._observer = observer
         self._interruption = interruption
         self._start_ns = now_ns()
+        self._earlier_seconds = 0.0
         self._records: list[JournalRecord] = []
         make_folder(folder.path)
-        _remove_earlier(folder)
+        if resume and folder.journal.exists():
+            self._take_up(read_journal(folder.journal))
+        if not self._records:
+            _remove_earlier(folder)
         self._journal = Journal.open(folder.journal)
+        if self._records:
+            return
         self._record(
             TaskOpened(
                 journal_version=JOURNAL_VERSION,
@@ -173,13 +191,53 @@ class TaskRun:
     ) -> None:
         self._journal.close()
 
+    def _take_up(self, contents: JournalContents) -> None:
+        """Begin with what an earlier run has on disk."""
+        for record in contents.records:
+            self._records.append(record)
+            self.done = _with_record(self.done, record)
+        opened = self._records[0] if self._records else None
+        if opened is None:
+            return
+        if (
+            not isinstance(opened, TaskOpened)
+            or opened.task != self.task.name
+            or msgspec.convert(opened.workload, Workload) != self.task.workload
+        ):
+            raise ConfigError(
+                f"{self.folder.journal}: expected the journal of {self.task.name} as "
+                "it was asked for, got another one",
+                hint="the folder was written by several runs; measure anew",
+            )
+        # Without it only the time of the earlier run is missing.
+        if self.folder.result.exists():
+            self._earlier_seconds = read_result(self.folder.result).duration_seconds
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether the records reach the task's end, good or bad."""
+        return any(isinstance(record, Finished | Failed) for record in self._records)
+
+    @property
+    def is_resumed(self) -> bool:
+        """Whether an earlier run has left something that was measured."""
+        return self.described is not None
+
+    @property
+    def described(self) -> TaskDescribed | None:
+        """What the first worker said is being measured; None before it did."""
+        return next(
+            (each for each in self._records if isinstance(each, TaskDescribed)), None
+        )
+
     @property
     def result(self) -> TaskResult:
         """Everything known so far."""
         return assemble_task(
             self._records,
             log_file=str(self.folder.log),
-            duration_seconds=(now_ns() - self._start_ns) / NS_PER_S,
+            duration_seconds=self._earlier_seconds
+            + (now_ns() - self._start_ns) / NS_PER_S,
         )
 
     def publish(self) -> TaskResult:
@@ -198,6 +256,17 @@ class TaskRun:
         result = self.result
         write_json_atomic(self.folder.result, result)
         return result
+
+    def warn(self, text: str) -> None:
+        """Put a warning on record.
+
+        Parameters
+        ----------
+        text : str
+            For whoever reads the result.
+        """
+        self._record(Warned(text))
+        self._observer.warning(text)
 
     def fail(self, failure: Failure) -> None:
         """End the task with a failure.
@@ -266,10 +335,22 @@ class TaskRun:
                 # Put on record below, with its log tail.
                 said_failed = True
                 return
+            if isinstance(event, TaskDescribed) and self.described is not None:
+                changed = changed_environment(self.described, event)
+                if changed is not None:
+                    self.warn(changed)
             if is_durable(event):
                 self._record(event)
             show_event(self._observer, event)
 
+        if self.is_resumed:
+            self.warn(
+                f"resumed at {utc_now().isoformat(timespec='seconds')}: points before "
+                "and after were measured by two commands"
+            )
+            # The worker says again where it is, so that changes are noticed.
+            phases = tuple(name for name in self.done.phases if name != "describe")
+            self.done = msgspec.structs.replace(self.done, phases=phases)
         while True:
             outcome = self._run_worker(command, make_job(self.done), take)
             failure = outcome.failure
@@ -304,8 +385,7 @@ class TaskRun:
             interruption=self._interruption,
         )
         if outcome.note is not None:
-            self._record(Warned(outcome.note))
-            self._observer.warning(outcome.note)
+            self.warn(outcome.note)
         return outcome
 
     def _record(self, record: JournalRecord) -> None:

@@ -256,7 +256,7 @@ def prepared_task(model: str) -> PreparedTask:
         model_info={"model": model},
         samples=PreparedSamples(
             folder="/nowhere",
-            key="k" * 32,
+            key=os.environ.get("FAKE_SAMPLES_KEY", "c" * 64),
             dataset="fake",
             origin="synthetic",
             reason="a test",
