@@ -100,6 +100,9 @@ def point_from(
             failed_count=recording.failed_count,
             min_query_count=min_queries,
             overflow_count=recording.overflow_count,
+            warm_up_error=next(
+                (each.error for each in recording.failures if each.is_warm_up), None
+            ),
         ),
         warnings=warnings,
         errors=[

@@ -45,6 +45,7 @@ def invalid_reasons(
     failed_count: int,
     min_query_count: int,
     overflow_count: int,
+    warm_up_error: str | None = None,
 ) -> list[str]:
     """Say why a point is not a valid measurement.
 
@@ -58,6 +59,8 @@ def invalid_reasons(
         Fewer completed queries are too few.
     overflow_count : int
         Durations beyond the histogram's range.
+    warm_up_error : str or None
+        What a query failed with before the window, which then stays empty.
 
     Returns
     -------
@@ -65,6 +68,8 @@ def invalid_reasons(
         Empty means VALID.
     """
     reasons: list[str] = []
+    if warm_up_error is not None:
+        reasons.append(f"a query failed in the warm-up: {warm_up_error}")
     if failed_count:
         reasons.append(f"{failed_count} of {query_count + failed_count} queries failed")
     if query_count < min_query_count:

@@ -124,7 +124,8 @@ def task_status(
     points : list of Point
         Measured.
     failures : list of Failure
-        Of points, phases or the task.
+        Of points, phases or the task. A point that a failed query ended
+        counts as well.
     is_finished : bool
         Whether a worker said that all is done.
 
@@ -133,7 +134,7 @@ def task_status(
     str
         ``"failed"``, ``"interrupted"``, ``"invalid"`` or ``"ok"``.
     """
-    if failures:
+    if failures or any(point.ended_by == "failed" for point in points):
         return "failed"
     if not is_finished:
         return "interrupted"

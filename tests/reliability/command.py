@@ -1,0 +1,289 @@
+"""A real command that has something done to it, and what it leaves behind.
+
+Runs ``python -m bytemlperf`` below a subreaper: whatever the command leaves running
+becomes this process's child, wherever it has moved to, and is counted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).parents[2]
+BACKEND = Path(__file__).parents[1] / "support" / "UNLUCKY"
+CLOCK_SOURCE = Path(__file__).with_name("stepping_clock.c")
+PR_SET_CHILD_SUBREAPER = 36
+TIMEOUT_SECONDS = 600
+GRACE_SECONDS = 5
+SMALL_DISK_BYTES = 1 << 20
+ITERATIONS = 20
+CLIENTS = 3
+
+
+class CannotRunError(Exception):
+    """A fault cannot be made on this machine."""
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every process that a command leaves behind."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+class Command:
+    """One command in a folder of its own.
+
+    Parameters
+    ----------
+    folder : Path
+        Empty; holds the backend, the workload and the results.
+    cache : Path
+        Shared by the commands of a suite.
+    """
+
+    def __init__(self, folder: Path, cache: Path) -> None:
+        self.folder = folder
+        self.out = folder / "out"
+        self._cache = cache
+        self._env = {
+            **os.environ,
+            "BYTEMLPERF_CACHE": str(cache),
+            "PYTHONPATH": os.pathsep.join(
+                part for part in (str(ROOT), os.environ.get("PYTHONPATH", "")) if part
+            ),
+        }
+        self._plans: list[tuple[str, Callable[[], None]]] = []
+        self._lines: list[str] = []
+        self._mounted: Path | None = None
+        self._process: subprocess.Popen[str] | None = None
+        self.notes: list[str] = []
+
+    def prepare(self, faults: dict[str, str]) -> None:
+        """Write the backend and the workload."""
+        shutil.copytree(BACKEND, self.folder / "UNLUCKY", dirs_exist_ok=True)
+        self.set_backend_faults(faults)
+        fields = {
+            "model": "widedeep-tf-fp32",
+            "clients": CLIENTS,
+            "iterations": ITERATIONS,
+            "batch_sizes": [4, 8, 2],
+        }
+        (self.folder / "small.json").write_text(json.dumps(fields))
+
+    def set_backend_faults(self, faults: dict[str, str]) -> None:
+        """Say what the backend does wrong from now on."""
+        (self.folder / "UNLUCKY" / "faults.json").write_text(json.dumps(faults))
+
+    def run(self, *arguments: str) -> int:
+        """Run the command to its end, whatever that is.
+
+        Returns
+        -------
+        int
+            Its exit code; minus the signal's number if one ended it.
+        """
+        given = arguments or (
+            "--tasks", str(self.folder / "small.json"),
+            "--hardware_type", "UNLUCKY",
+            "--backend_path", str(self.folder / "UNLUCKY"),
+            "--iterations", str(ITERATIONS),
+            "--out", str(self.out),
+            "--ui", "plain",
+        )  # fmt: skip
+        self._lines = []
+        with subprocess.Popen(
+            [sys.executable, "-m", "bytemlperf", *given],
+            env=self._env,
+            cwd=self.folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+        ) as process:
+            self._process = process
+            guard = threading.Timer(TIMEOUT_SECONDS, process.kill)
+            guard.start()
+            try:
+                assert process.stderr is not None
+                for line in process.stderr:
+                    self._lines.append(line)
+                    self._look(line)
+                process.wait()
+            finally:
+                guard.cancel()
+        return process.returncode
+
+    @property
+    def said(self) -> str:
+        """What the last run wrote to standard error."""
+        return "".join(self._lines)
+
+    def _look(self, line: str) -> None:
+        for plan in list(self._plans):
+            place, action = plan
+            if line.strip().startswith(place):
+                self._plans.remove(plan)
+                action()
+
+    def at(self, place: str, action: Callable[[], None]) -> None:
+        """Do something once when the progress reaches a place."""
+        self._plans.append((place, action))
+
+    def signal_at(self, place: str, name: str) -> None:
+        """Send a signal to the command alone, as ``kill`` does."""
+        self.at(place, lambda: self._live().send_signal(signal.Signals[name]))
+
+    def kill_worker_at(self, place: str) -> None:
+        """Kill the process that measures."""
+        self.at(place, lambda: self._worker().kill())
+
+    def freeze_worker_at(self, place: str) -> None:
+        """Stop the process that measures for a second."""
+
+        def freeze() -> None:
+            worker = self._worker()
+            worker.suspend()
+            timer = threading.Timer(1.0, worker.resume)
+            timer.start()
+
+        self.at(place, freeze)
+
+    def start_another_at(self, place: str) -> None:
+        """Start a second command on the same folder; it must be refused."""
+
+        def start() -> None:
+            again = list(self._live().args)  # type: ignore[arg-type]
+            other = subprocess.run(
+                again,
+                env=self._env,
+                cwd=self.folder,
+                capture_output=True,
+                text=True,
+                timeout=TIMEOUT_SECONDS,
+                check=False,
+            )
+            if other.returncode != 2 or "another run is writing" not in other.stderr:
+                self.notes.append(f"the second command ended with {other.returncode}")
+
+        self.at(place, start)
+
+    def with_stepping_clock(self) -> None:
+        """Let the wall clock jump at every reading."""
+        library = self.folder / "stepping_clock.so"
+        compiler = shutil.which("cc") or shutil.which("gcc")
+        if compiler is None:
+            raise CannotRunError("no C compiler for the clock shim")
+        subprocess.run(
+            [compiler, "-shared", "-fPIC", "-o", library, CLOCK_SOURCE, "-ldl"],
+            check=True,
+        )
+        self._env["LD_PRELOAD"] = str(library)
+
+    def fill_disk_at(self, place: str) -> None:
+        """Give the results a small disk, and fill it."""
+        self._mount_small_disk()
+
+        def fill() -> None:
+            with (
+                contextlib.suppress(OSError),
+                open(self.out / "filler", "wb", buffering=0) as stream,
+            ):
+                while True:
+                    stream.write(b"\0" * 512)
+
+        self.at(place, fill)
+
+    def garble_journal_at(self, place: str) -> None:
+        """Kill the command and leave half a record, as a power cut might."""
+
+        def garble() -> None:
+            self._live().kill()
+            path = self.out / "UNLUCKY" / "small" / "journal.bin"
+            with path.open("ab") as stream:
+                stream.write(b"\0\0\1\0\x12\x34\x56\x78half a record")
+
+        self.at(place, garble)
+
+    def mend(self) -> None:
+        """Take away what was done, so that the run can go on."""
+        self._plans.clear()
+        self._env.pop("LD_PRELOAD", None)
+        (self.out / "filler").unlink(missing_ok=True)
+        self.set_backend_faults({})
+
+    def _mount_small_disk(self) -> None:
+        self.out.mkdir()
+        size = f"size={SMALL_DISK_BYTES}"
+        mount = shutil.which("mount")
+        done = mount and subprocess.run(
+            [mount, "-t", "tmpfs", "-o", size, "tmpfs", self.out],
+            capture_output=True,
+            check=False,
+        )
+        if not done or done.returncode != 0:
+            raise CannotRunError("a small file system cannot be mounted here")
+        self._mounted = self.out
+
+    def close(self) -> None:
+        """Give back what the command was given."""
+        if self._mounted is not None:
+            subprocess.run(["umount", self._mounted], check=True)
+            self._mounted = None
+
+    def _live(self) -> subprocess.Popen[str]:
+        assert self._process is not None
+        return self._process
+
+    def _worker(self) -> psutil.Process:
+        for child in psutil.Process(self._live().pid).children(recursive=True):
+            if "bytemlperf.engine" in child.cmdline():
+                return child
+        raise RuntimeError("the command has no worker")
+
+    def orphans(self) -> list[str]:
+        """End and name every process that outlived the command.
+
+        A worker whose launcher was killed is told so by the kernel and is given a
+        moment to go.
+        """
+        children = psutil.Process().children(recursive=True)
+        _, alive = psutil.wait_procs(children, timeout=GRACE_SECONDS)
+        names = []
+        for process in alive:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if process.status() != psutil.STATUS_ZOMBIE:
+                    names.append(" ".join(process.cmdline()[:4]) or process.name())
+                process.kill()
+        psutil.wait_procs(alive, timeout=GRACE_SECONDS)
+        return names
+
+    def locks(self) -> list[str]:
+        """Name every lock that somebody still holds."""
+        held = []
+        for path in [*self.out.rglob("*lock*"), *self._cache.rglob("*lock*")]:
+            if not path.is_file():
+                continue
+            with path.open("rb") as stream:
+                try:
+                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    held.append(path.name)
+        return held
+
+    def leftovers(self) -> list[str]:
+        """Name half-written files."""
+        return [
+            path.name for path in self.out.rglob(".*") if path.name.startswith(".") and
+            path.name != ".lock"
+        ]  # fmt: skip
