@@ -61,6 +61,8 @@ class Overrides:
     point_seconds
         Time limit of one batch size's measured window: 10, or 3 with --quick. With
         --iterations alone there is none: so many queries are asked for, so many run.
+    processes
+        Processes that share the clients, each with its own instance of the model.
     """
 
     model: Annotated[str | None, Parameter(group=FIELDS)] = None
@@ -73,6 +75,7 @@ class Overrides:
     data_percent: Annotated[float | None, Parameter(group=FIELDS)] = None
     compile_only: Annotated[bool | None, flag(FIELDS, "--no_compile_only")] = None
     point_seconds: Annotated[float | None, Parameter(group=FIELDS)] = None
+    processes: Annotated[int | None, Parameter(group=FIELDS)] = None
 
     def default_point_seconds(self, *, quick: bool) -> float | None:
         """Return the time limit of points whose workload sets none."""

@@ -10,6 +10,7 @@ import argparse
 import ctypes
 import faulthandler
 import os
+import queue
 import signal
 import sys
 import threading
@@ -25,6 +26,9 @@ from bytemlperf.engine.messages import (
     Finished,
     Job,
     MeasureJob,
+    PartCommand,
+    PartJob,
+    PartQuit,
     PrepareJob,
     Recorded,
     Started,
@@ -66,11 +70,20 @@ def main() -> int:
         job = msgspec.msgpack.decode(body, type=Job)
         emitter = Emitter(event_stream)
         emitter.emit(Started(os.getpid()))
-        threading.Thread(
-            target=_watch_launcher, args=(job_stream, emitter), daemon=True
-        ).start()
+        commands: queue.SimpleQueue[PartCommand] = queue.SimpleQueue()
+        if isinstance(job, PartJob):
+            if job.cores:
+                # Before a framework counts the cores.
+                os.sched_setaffinity(0, job.cores)
+            watcher = threading.Thread(target=_watch_lead, args=(job_stream, commands))
+        else:
+            watcher = threading.Thread(
+                target=_watch_launcher, args=(job_stream, emitter)
+            )
+        watcher.daemon = True
+        watcher.start()
         try:
-            _dispatch(job, emitter)
+            _dispatch(job, emitter, commands)
         except BytemlperfError as error:
             traceback.print_exc()
             _fail(emitter, type(error).__name__, error.message, error)
@@ -87,7 +100,9 @@ def main() -> int:
     os._exit(1)
 
 
-def _dispatch(job: DescribeJob | PrepareJob | MeasureJob, emitter: Emitter) -> None:
+def _dispatch(
+    job: Job, emitter: Emitter, commands: queue.SimpleQueue[PartCommand]
+) -> None:
     """Do the job; each kind imports only what it needs."""
     if isinstance(job, DescribeJob):
         from bytemlperf.engine.describe import describe_backend
@@ -97,10 +112,14 @@ def _dispatch(job: DescribeJob | PrepareJob | MeasureJob, emitter: Emitter) -> N
         from bytemlperf.engine.prepare import prepare_task
 
         prepare_task(job, emitter)
-    else:
+    elif isinstance(job, MeasureJob):
         from bytemlperf.engine.measure import measure_task
 
         measure_task(job, emitter)
+    else:
+        from bytemlperf.engine.part import serve_part
+
+        serve_part(job, emitter, commands)
 
 
 def _fail(emitter: Emitter, kind: str, message: str, error: BaseException) -> None:
@@ -132,6 +151,20 @@ def _watch_launcher(stream: BinaryIO, emitter: Emitter) -> None:
         traceback.print_exc()
     # The worker leads its process group: what a backend has started goes with it.
     os.killpg(0, signal.SIGKILL)
+
+
+def _watch_lead(stream: BinaryIO, commands: queue.SimpleQueue[PartCommand]) -> None:
+    """Take a part's commands; exit when the process that leads it is gone."""
+    try:
+        while (body := read_frame(stream)) is not None:
+            command = msgspec.msgpack.decode(body, type=PartCommand)
+            commands.put(command)
+            if isinstance(command, PartQuit):
+                return
+    except (WorkerError, ValueError, OSError):
+        traceback.print_exc()
+    # Alone: the group is the lead's, which may only have given this part up.
+    os._exit(1)
 
 
 def _die_with_parent() -> None:

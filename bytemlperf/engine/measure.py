@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 import numpy.typing as npt
 
 import bytemlperf
@@ -29,6 +28,7 @@ from bytemlperf.engine.compilation import (
     vendor_call,
 )
 from bytemlperf.engine.emitter import Emitter
+from bytemlperf.engine.feeding import output_names, repeated
 from bytemlperf.engine.fidelity import compare_with_reference, score_accuracy
 from bytemlperf.engine.host import (
     busy_host,
@@ -50,6 +50,7 @@ from bytemlperf.engine.messages import (
     VendorBenchmark,
     Warned,
 )
+from bytemlperf.engine.parts import Parts
 from bytemlperf.engine.perf import measure_point
 from bytemlperf.engine.point_plan import PointPlan, predicted_skip
 from bytemlperf.errors import BytemlperfError
@@ -113,11 +114,7 @@ class _Measurement:
         self._workload = msgspec.convert(job.workload, Workload)
         self._prepared = job.prepared
         self._rows_per_sample = job.prepared.samples.rows_per_sample
-        self._output_names = tuple(
-            name.strip()
-            for name in str(job.prepared.model_info.get("outputs") or "").split(",")
-            if name.strip()
-        )
+        self._output_names = output_names(job.prepared.model_info)
         self._arrays: dict[str, npt.NDArray[Any]] = dict(
             open_arrays(job.prepared.samples)
         )
@@ -160,7 +157,12 @@ class _Measurement:
             return
         self._judge_quality(first)
         if self._workload.test_perf:
-            self._measure_points(backend, compiled, first)
+            count = self._workload.processes
+            if count == 1:
+                self._measure_points(backend, compiled, first, None)
+            else:
+                with Parts(job, count, emitter) as parts:
+                    self._measure_points(backend, compiled, first, parts)
             self._vendor_benchmark(backend, data)
 
     def _description(self, version: str) -> TaskDescribed:
@@ -217,14 +219,7 @@ class _Measurement:
 
     def _at_least(self, count: int) -> Mapping[str, npt.NDArray[Any]]:
         """Return at least `count` samples: all of them, repeated if need be."""
-        available = self._prepared.samples.count
-        if available >= count:
-            return self._arrays
-        repeats = -(-count // available)
-        return {
-            name: np.concatenate([array] * repeats)
-            for name, array in self._arrays.items()
-        }
+        return repeated(self._arrays, self._prepared.samples.count, count)
 
     def _judge_quality(self, loaded: Loaded) -> None:
         """Score accuracy and compare numerics, each unless done or not asked."""
@@ -253,7 +248,11 @@ class _Measurement:
             )
 
     def _measure_points(
-        self, backend: Backend, compiled: Compiled, first: Loaded
+        self,
+        backend: Backend,
+        compiled: Compiled,
+        first: Loaded,
+        parts: Parts | None,
     ) -> None:
         """Measure every batch size that is left."""
         job, emitter = self._job, self._emitter
@@ -286,16 +285,18 @@ class _Measurement:
                 emitter.record(PointSkipped(skipped))
                 continue
             try:
-                if loaded is None or loaded.batch_size != batch_size:
-                    loaded = self._load(backend, batch_size, predicted_ns)
-                samples = self._resident(batch_size)
-                point = measure_point(
-                    loaded,
-                    samples,
-                    plan,
-                    predict_threads=compiled.result.instance_count,
-                    emitter=emitter,
-                )
+                if parts is not None:
+                    point = parts.measure(batch_size, plan, predicted_ns)
+                else:
+                    if loaded is None or loaded.batch_size != batch_size:
+                        loaded = self._load(backend, batch_size, predicted_ns)
+                    point, _ = measure_point(
+                        loaded,
+                        self._resident(batch_size),
+                        plan,
+                        predict_threads=compiled.result.instance_count,
+                        emitter=emitter,
+                    )
             except Exception as error:
                 self._record_failure(error, batch_size)
                 loaded = None

@@ -40,6 +40,13 @@ __all__ = [
     "Phase",
     "PointDone",
     "PointFailed",
+    "PartCommand",
+    "PartJob",
+    "PartMeasured",
+    "PartQuit",
+    "PartReady",
+    "PartRun",
+    "PartStart",
     "PointSkipped",
     "PrepareJob",
     "PreparedTask",
@@ -133,7 +140,50 @@ class MeasureJob(msgspec.Struct, frozen=True, tag="measure"):
     known_ns_per_sample: float | None = None
 
 
-Job = DescribeJob | PrepareJob | MeasureJob
+class PartJob(msgspec.Struct, frozen=True, tag="part"):
+    """Be one of several processes that load a point together.
+
+    Parameters
+    ----------
+    measure : MeasureJob
+        Whose points.
+    part : int
+        Which process, from 0.
+    cores : tuple of int
+        The only cores it may use; empty: no limit.
+    """
+
+    measure: MeasureJob
+    part: int
+    cores: tuple[int, ...]
+
+
+Job = DescribeJob | PrepareJob | MeasureJob | PartJob
+
+
+class PartRun(msgspec.Struct, frozen=True, tag="part_run"):
+    """Load a batch size, warm up, say `PartReady` and wait (sent down to a part)."""
+
+    batch_size: int
+    clients: int
+    iterations: int
+    point_seconds: float | None
+    seed: int
+    predicted_batch_ns: int
+    timeline_dir: str | None = None
+
+
+class PartStart(msgspec.Struct, frozen=True, tag="part_start"):
+    """Begin to measure at this moment of the machine's monotonic clock (sent down)."""
+
+    start_ns: int
+
+
+class PartQuit(msgspec.Struct, frozen=True, tag="part_quit"):
+    """There are no more points; exit (sent down)."""
+
+
+PartCommand = PartRun | PartStart | PartQuit
 
 
 class Recorded(msgspec.Struct, frozen=True, tag="recorded"):
@@ -247,6 +297,17 @@ class VendorBenchmark(msgspec.Struct, frozen=True, tag="vendor_benchmark"):
     figures: dict[str, Any]
 
 
+class PartReady(msgspec.Struct, frozen=True, tag="part_ready"):
+    """A part is warm and waits for the common start."""
+
+
+class PartMeasured(msgspec.Struct, frozen=True, tag="part_measured"):
+    """A part's share of a point, and when its window began (monotonic clock)."""
+
+    point: Point
+    window_start_ns: int
+
+
 class Warned(msgspec.Struct, frozen=True, tag="warned"):
     """Something the reader of the report should know."""
 
@@ -279,6 +340,8 @@ Event = (
     | PointSkipped
     | PointFailed
     | VendorBenchmark
+    | PartReady
+    | PartMeasured
     | Warned
     | Finished
     | Failed
@@ -287,14 +350,16 @@ Event = (
 _encoder = msgspec.msgpack.Encoder()
 
 
-def write_frame(stream: BinaryIO, message: Event | Job | Recorded) -> None:
+def write_frame(
+    stream: BinaryIO, message: Event | Job | Recorded | PartCommand
+) -> None:
     """Write one message and flush it.
 
     Parameters
     ----------
     stream : BinaryIO
         A pipe's writing end.
-    message : Event, Job or Recorded
+    message : Event, Job, Recorded or PartCommand
         At most 256 MiB encoded.
 
     Raises

@@ -6,6 +6,7 @@ Input: a loaded backend and samples. Output: a `Point`. The load generator is
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from bytemlperf.engine.emitter import Emitter
@@ -39,7 +40,8 @@ def measure_point(
     *,
     predict_threads: int,
     emitter: Emitter,
-) -> Point:
+    start_gate: Callable[[], object] | None = None,
+) -> tuple[Point, int]:
     """Run the closed loop of one batch size.
 
     Parameters
@@ -55,10 +57,15 @@ def measure_point(
     emitter : Emitter
         Told of the phase and its progress.
 
+    start_gate : callable, optional
+        See `bytemlperf.runtime.run`.
+
     Returns
     -------
-    Point
+    point : Point
         With its verdict.
+    window_start_ns : int
+        When its window began, on the monotonic clock.
     """
     batch_size = loaded.batch_size
     min_queries = min(MIN_QUERIES, plan.clients * plan.iterations)
@@ -91,8 +98,10 @@ def measure_point(
         warm_up=warm_up_for(warm_up_seconds(plan), loaded.batch_ns),
         timeline_path=timeline,
         on_progress=lambda progress: _tell(emitter, progress, total, batch_size),
+        start_gate=start_gate,
     )
-    return point_from(recording, loaded, plan, predict_threads, min_queries, timeline)
+    point = point_from(recording, loaded, plan, predict_threads, min_queries, timeline)
+    return point, recording.window_start_ns
 
 
 def _tell(emitter: Emitter, progress: Progress, total: int, batch_size: int) -> None:

@@ -282,6 +282,7 @@ def _load(points: Sequence[Point]) -> str | None:
         f"closed loop, {point.clients} clients x {point.iterations} queries{limit}; "
         f"{point.predict_threads} predict "
         f"{'thread' if point.predict_threads == 1 else 'threads'}, {point.event_loop}"
+        + (f"; in each of {len(point.parts)} processes" if point.parts else "")
     )
 
 

@@ -38,6 +38,7 @@ async def run(
     on_progress: Callable[[Progress], object] | None = None,
     check: Check = check_outputs,
     indices: Sequence[int] | None = None,
+    start_gate: Callable[[], object] | None = None,
 ) -> Recording:
     """Load-test `predict` on the running event loop.
 
@@ -68,6 +69,9 @@ async def run(
         copy of what the first batch answered; it raises if that is wrong.
     indices : sequence of int, optional
         Which samples to load; None: all.
+    start_gate : callable, optional
+        Called in a thread of its own between the warm-up and the measured part, which
+        begins when it returns: how several processes begin at the same moment.
 
     Returns
     -------
@@ -125,6 +129,7 @@ async def run(
                 warm_up=warm_up,
                 timeline=timeline,
                 check=check,
+                start_gate=start_gate,
             )
             if on_progress is None:
                 return await session.run()

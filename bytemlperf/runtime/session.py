@@ -86,6 +86,7 @@ class Session:
         warm_up: WarmUp,
         timeline: Timeline,
         check: Check,
+        start_gate: Callable[[], object] | None = None,
     ) -> None:
         self._scenario = scenario
         self._seed = seed
@@ -93,6 +94,7 @@ class Session:
         self._warm_up = warm_up
         self._timeline = timeline
         self._check = check
+        self._start_gate = start_gate
         self._failures: list[Failure] = []
         self._error: PredictError | None = None
         self._first_outputs: tuple[Any, int] | None = None
@@ -157,6 +159,8 @@ class Session:
         """Warm up and measure."""
         async with self._predictor.serving():
             settled_part = await self._run_warm_up()
+            if self._start_gate is not None:
+                await asyncio.to_thread(self._start_gate)
             used_before = usage()
             phase = await self._walk(
                 max_seconds=self._limits.max_seconds,

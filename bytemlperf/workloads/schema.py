@@ -42,6 +42,9 @@ class Workload(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     point_seconds : float or None, default None
         A point ends after so many seconds even if iterations are left; None takes
         the command line's ``--point_seconds``.
+    processes : int, default 1
+        Processes that share the clients out among themselves, each with its own event
+        loop and its own instance of the model, >= 1 and at most `clients`.
     """
 
     model: Annotated[str, msgspec.Meta(min_length=1)]
@@ -54,6 +57,14 @@ class Workload(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     data_percent: Annotated[float, msgspec.Meta(gt=0, le=100)] = 100
     compile_only: bool = False
     point_seconds: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    processes: Positive = 1
+
+    def __post_init__(self) -> None:
+        if self.processes > self.clients:
+            raise ValueError(
+                f"expected processes of at most clients = {self.clients}, got "
+                f"{self.processes}"
+            )
 
 
 class WorkloadFile(msgspec.Struct, frozen=True):

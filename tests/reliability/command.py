@@ -85,6 +85,18 @@ class Command:
         """Say what the backend does wrong from now on."""
         (self.folder / "UNLUCKY" / "faults.json").write_text(json.dumps(faults))
 
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """What the command is asked when nothing else is."""
+        return (
+            "--tasks", str(self.folder / "small.json"),
+            "--hardware_type", "UNLUCKY",
+            "--backend_path", str(self.folder / "UNLUCKY"),
+            "--iterations", str(ITERATIONS),
+            "--out", str(self.out),
+            "--ui", "plain",
+        )  # fmt: skip
+
     def run(self, *arguments: str) -> int:
         """Run the command to its end, whatever that is.
 
@@ -93,14 +105,7 @@ class Command:
         int
             Its exit code; minus the signal's number if one ended it.
         """
-        given = arguments or (
-            "--tasks", str(self.folder / "small.json"),
-            "--hardware_type", "UNLUCKY",
-            "--backend_path", str(self.folder / "UNLUCKY"),
-            "--iterations", str(ITERATIONS),
-            "--out", str(self.out),
-            "--ui", "plain",
-        )  # fmt: skip
+        given = arguments or self.arguments
         self._lines = []
         with subprocess.Popen(
             [sys.executable, "-m", "bytemlperf", *given],

@@ -10,7 +10,12 @@ from __future__ import annotations
 from bytemlperf.report.schema.compilation import CompileReport
 from bytemlperf.report.schema.distribution import Distribution, SeriesSecond
 from bytemlperf.report.schema.invocation import InvocationIndex, TaskEntry
-from bytemlperf.report.schema.point import Point, SkippedPoint, WarmUpReport
+from bytemlperf.report.schema.point import (
+    Point,
+    PointPart,
+    SkippedPoint,
+    WarmUpReport,
+)
 from bytemlperf.report.schema.provenance import Host, Provenance
 from bytemlperf.report.schema.quality import (
     AccuracyReport,
@@ -34,6 +39,7 @@ __all__ = [
     "NumericOutput",
     "NumericReport",
     "Point",
+    "PointPart",
     "Provenance",
     "SeriesSecond",
     "SkippedPoint",

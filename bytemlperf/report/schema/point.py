@@ -18,6 +18,39 @@ class WarmUpReport(msgspec.Struct, frozen=True):
     service: Distribution
 
 
+class PointPart(msgspec.Struct, frozen=True):
+    """One process's share of a point.
+
+    Parameters
+    ----------
+    cores : list of int
+        Cores it was held to; empty: any.
+    clients, query_count, sample_count, failed_count : int
+        As in `Point`.
+    start_offset_ns : int
+        From the first part's first query to this part's.
+    window_ns : int
+        First scheduled to last done, of this part.
+    throughput_samples_per_s : float
+        Samples over its own window.
+    latency : Distribution
+        Of its queries.
+    timeline_file : str or None
+        File of its rows, if kept.
+    """
+
+    cores: list[int]
+    clients: int
+    query_count: int
+    sample_count: int
+    failed_count: int
+    start_offset_ns: int
+    window_ns: int
+    throughput_samples_per_s: float
+    latency: Distribution
+    timeline_file: str | None = None
+
+
 class Point(msgspec.Struct, frozen=True):
     """One measured point: one batch size under one load.
 
@@ -69,6 +102,9 @@ class Point(msgspec.Struct, frozen=True):
         First errors of failed queries.
     timeline_file : str or None
         File of all rows, if kept.
+    parts : list of PointPart
+        What each process did, if several loaded the point together; the figures above
+        are then of all of them.
     """
 
     batch_size: int
@@ -109,6 +145,7 @@ class Point(msgspec.Struct, frozen=True):
     warnings: list[str] = []
     errors: list[str] = []
     timeline_file: str | None = None
+    parts: list[PointPart] = []
 
 
 class SkippedPoint(msgspec.Struct, frozen=True):

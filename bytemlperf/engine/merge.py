@@ -1,0 +1,223 @@
+"""Points of several processes -> one point. Pure.
+
+Input: what each process measured, and when its window began on the machine's one
+monotonic clock. Output: a `Point` of all of them. Histograms are added cell by cell, so
+that a percentile of the whole is exactly what one recorder would have said.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+
+from bytemlperf.engine.point import distribution
+from bytemlperf.engine.validity import invalid_reasons
+from bytemlperf.report.schema import (
+    Distribution,
+    Point,
+    PointPart,
+    SeriesSecond,
+    WarmUpReport,
+)
+from bytemlperf.runtime import Histogram
+
+__all__ = ["merge_distributions", "merge_points"]
+
+MIN_OVERLAP = 0.9
+
+
+def merge_distributions(parts: Sequence[Distribution]) -> Distribution:
+    """Add distributions.
+
+    Parameters
+    ----------
+    parts : sequence of Distribution
+        At least one.
+
+    Returns
+    -------
+    Distribution
+        Of all values; the same as if one recorder had seen them.
+    """
+    filled = [part for part in parts if part.count]
+    if not filled:
+        return parts[0]
+    counts = sum(Histogram.decode(part.hdr_v2_base64).counts for part in filled)
+    return distribution(
+        Histogram(
+            np.asarray(counts, dtype=np.int64),
+            # Decoded cells know these only to three digits.
+            min=min(part.min_ns for part in filled),
+            max=max(part.max_ns for part in filled),
+            total=sum(round(part.mean_ns * part.count) for part in filled),
+            overflow_count=sum(part.overflow_count for part in filled),
+        )
+    )
+
+
+def merge_points(
+    points: Sequence[Point],
+    starts_ns: Sequence[int],
+    *,
+    cores: Sequence[tuple[int, ...]],
+    clients: int,
+    min_queries: int,
+) -> Point:
+    """Put the shares of a point together.
+
+    Parameters
+    ----------
+    points : sequence of Point
+        One for each process, at least one.
+    starts_ns : sequence of int
+        When each window began, on one clock.
+    cores : sequence of tuple of int
+        Each process's cores.
+    clients : int
+        Of the whole point.
+    min_queries : int
+        Fewer completed queries are too few.
+
+    Returns
+    -------
+    Point
+        Throughput is all samples over the window from the first part's first query to
+        the last part's last answer. `peak_rss_bytes`, `cpu_percent` and counters are
+        sums; a second of `series` has the largest part's percentiles, for exact ones
+        cannot be had from them.
+    """
+    first = points[0]
+    busy = [index for index, point in enumerate(points) if point.query_count]
+    start_ns = min((starts_ns[index] for index in busy), default=starts_ns[0])
+    ends_ns = [starts_ns[index] + points[index].window_ns for index in busy]
+    window_ns = max(ends_ns, default=start_ns) - start_ns
+    queries = sum(point.query_count for point in points)
+    samples = sum(point.sample_count for point in points)
+    merged = {
+        name: merge_distributions([getattr(point, name) for point in points])
+        for name in (
+            "latency", "schedule_lag", "queue_wait", "gather", "service", "wakeup",
+        )
+    }  # fmt: skip
+    batches: Counter[str] = Counter()
+    for point in points:
+        batches.update(point.batch_sample_counts)
+    batch_count = sum(batches.values())
+    failed = sum(point.failed_count for point in points)
+    return msgspec.structs.replace(
+        first,
+        clients=clients,
+        query_count=queries,
+        sample_count=samples,
+        failed_count=failed,
+        ended_by=_ended_by(points),
+        window_ns=window_ns,
+        throughput_samples_per_s=samples / window_ns * 1e9 if window_ns else 0.0,
+        throughput_queries_per_s=queries / window_ns * 1e9 if window_ns else 0.0,
+        **merged,
+        mean_batch_samples=(
+            sum(int(size) * count for size, count in batches.items()) / batch_count
+            if batch_count
+            else 0.0
+        ),
+        batch_sample_counts=dict(batches),
+        view_count=sum(point.view_count for point in points),
+        gather_count=sum(point.gather_count for point in points),
+        peak_queued=sum(point.peak_queued for point in points),
+        cpu_percent=_cpu_percent(points, window_ns),
+        peak_rss_bytes=sum(point.peak_rss_bytes for point in points),
+        voluntary_switches=sum(point.voluntary_switches for point in points),
+        involuntary_switches=sum(point.involuntary_switches for point in points),
+        load_ns=max(point.load_ns for point in points),
+        warm_up=WarmUpReport(
+            query_count=sum(point.warm_up.query_count for point in points),
+            duration_ns=max(point.warm_up.duration_ns for point in points),
+            settled=all(point.warm_up.settled for point in points),
+            service=merge_distributions([point.warm_up.service for point in points]),
+        ),
+        series=_merge_series(points),
+        invalid_reasons=invalid_reasons(
+            latency=merged["latency"],
+            schedule_lag=merged["schedule_lag"],
+            wakeup=merged["wakeup"],
+            query_count=queries,
+            failed_count=failed,
+            min_query_count=min_queries,
+            overflow_count=sum(each.overflow_count for each in merged.values()),
+        ),
+        warnings=_warnings(points, starts_ns, busy, window_ns),
+        timeline_file=None,
+        errors=[error for point in points for error in point.errors],
+        parts=[
+            PointPart(
+                cores=list(held),
+                clients=point.clients,
+                query_count=point.query_count,
+                sample_count=point.sample_count,
+                failed_count=point.failed_count,
+                start_offset_ns=began_ns - start_ns if point.query_count else 0,
+                window_ns=point.window_ns,
+                throughput_samples_per_s=point.throughput_samples_per_s,
+                latency=point.latency,
+                timeline_file=point.timeline_file,
+            )
+            for point, began_ns, held in zip(points, starts_ns, cores, strict=True)
+        ],
+    )
+
+
+def _ended_by(points: Sequence[Point]) -> str:
+    """Return the worst end of any part."""
+    ends = {point.ended_by for point in points}
+    for end in ("failed", "point_seconds"):
+        if end in ends:
+            return end
+    return points[0].ended_by
+
+
+def _cpu_percent(points: Sequence[Point], window_ns: int) -> float:
+    if not window_ns:
+        return 0.0
+    return sum(point.cpu_percent * point.window_ns for point in points) / window_ns
+
+
+def _merge_series(points: Sequence[Point]) -> list[SeriesSecond]:
+    seconds: dict[int, list[SeriesSecond]] = {}
+    for point in points:
+        for entry in point.series:
+            seconds.setdefault(entry.second, []).append(entry)
+    return [
+        SeriesSecond(
+            second=second,
+            sample_count=sum(entry.sample_count for entry in entries),
+            p50_ns=max(entry.p50_ns for entry in entries),
+            p99_ns=max(entry.p99_ns for entry in entries),
+            max_ns=max(entry.max_ns for entry in entries),
+        )
+        for second, entries in sorted(seconds.items())
+    ]
+
+
+def _warnings(
+    points: Sequence[Point],
+    starts_ns: Sequence[int],
+    busy: Sequence[int],
+    window_ns: int,
+) -> list[str]:
+    """Keep what the parts warn of, and add what only the whole shows."""
+    texts = list(
+        dict.fromkeys(warning for point in points for warning in point.warnings)
+    )
+    if window_ns and len(busy) > 1:
+        common_ns = min(
+            starts_ns[index] + points[index].window_ns for index in busy
+        ) - max(starts_ns[index] for index in busy)
+        share = max(0, common_ns) / window_ns
+        if share < MIN_OVERLAP:
+            texts.append(
+                f"the processes ran all together for only {share:.0%} of the window"
+            )
+    return texts

@@ -1,0 +1,74 @@
+"""Several processes on one point, as a user asks for them."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from reliability.command import Command, adopt_orphans
+
+from bytemlperf.report.storage import read_result
+
+pytestmark = pytest.mark.slow
+
+
+def run(tmp_path: Path, faults: dict[str, str], *more: str) -> tuple[int, Command]:
+    command = Command(tmp_path, tmp_path / "cache")
+    command.prepare(faults)
+    fields = json.loads((tmp_path / "small.json").read_text())
+    (tmp_path / "small.json").write_text(json.dumps(fields | {"processes": 2}))
+    return command.run(*command.arguments, *more), command
+
+
+def test_two_processes_share_the_clients(tmp_path: Path) -> None:
+    """3 clients: two in one process, one in the other, and all queries counted."""
+    adopt_orphans()
+    code, command = run(tmp_path, {}, "--keep_timeline")
+    assert code in (0, 4), command.said
+    result = read_result(command.out / "UNLUCKY" / "small" / "result.json")
+    assert [point.query_count for point in result.points] == [60, 60, 60]
+    for point in result.points:
+        assert [part.clients for part in point.parts] == [2, 1]
+        assert [part.query_count for part in point.parts] == [40, 20]
+        assert point.latency.count == 60
+        assert min(part.start_offset_ns for part in point.parts) == 0
+        rows = [np.load(part.timeline_file) for part in point.parts]
+        assert [int((each["warm_up"] == 0).sum()) for each in rows] == [40, 20]
+        # One clock: the rows themselves show that the windows began together.
+        begins = [
+            int(each["scheduled_ns"][each["warm_up"] == 0].min()) for each in rows
+        ]
+        offsets = [part.start_offset_ns for part in point.parts]
+        assert begins[0] - begins[1] == offsets[0] - offsets[1]
+        if len(os.sched_getaffinity(0)) >= 2:
+            first, second = (set(part.cores) for part in point.parts)
+            assert first
+            assert not first & second
+    assert command.orphans() == []
+
+
+@pytest.mark.parametrize("fault", ["kill", "raise", "exit=0"])
+def test_a_process_that_fails_costs_its_point(tmp_path: Path, fault: str) -> None:
+    """The others are ended with it, and new ones measure the rest."""
+    adopt_orphans()
+    code, command = run(tmp_path, {"predict:8": fault})
+    assert code == 3, command.said
+    result = read_result(command.out / "UNLUCKY" / "small" / "result.json")
+    whole = [point for point in result.points if point.query_count == 60]
+    assert [point.batch_size for point in whole] == [4, 2]
+    assert command.orphans() == []
+
+
+def test_more_processes_than_clients_is_a_usage_error(tmp_path: Path) -> None:
+    """Said before anything runs."""
+    command = Command(tmp_path, tmp_path / "cache")
+    command.prepare({})
+    code = command.run(
+        "--tasks", str(tmp_path / "small.json"), "--hardware_type", "NULL",
+        "--processes", "4",
+    )  # fmt: skip
+    assert code == 2
+    assert "at most clients = 3" in command.said

@@ -1,0 +1,119 @@
+"""Points of several processes: the whole is exactly what one recorder would say."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.sample_results import make_point
+
+from bytemlperf.engine.merge import merge_distributions, merge_points
+from bytemlperf.engine.parts import share_cores, share_out
+from bytemlperf.engine.point import distribution
+from bytemlperf.report.schema import Point
+from bytemlperf.runtime import Histogram
+
+
+def point(values_ns: list[int], window_ns: int, **fields: object) -> Point:
+    taken = distribution(Histogram.from_values(values_ns))
+    made = make_point(4, query_count=len(values_ns))
+    return msgspec.structs.replace(
+        made,
+        sample_count=4 * len(values_ns),
+        latency=taken,
+        window_ns=window_ns,
+        batch_sample_counts={"4": len(values_ns)},
+        **fields,
+    )
+
+
+@given(st.lists(st.lists(st.integers(1, 10**10), min_size=1), min_size=1, max_size=4))
+def test_merged_histograms_are_those_of_all_values(parts):
+    """Byte for byte, and the extremes and the mean too."""
+    everything = [value for part in parts for value in part]
+    merged = merge_distributions(
+        [distribution(Histogram.from_values(part)) for part in parts]
+    )
+    whole = distribution(Histogram.from_values(everything))
+    assert merged.hdr_v2_base64 == whole.hdr_v2_base64
+    assert (merged.count, merged.min_ns, merged.max_ns) == (
+        whole.count,
+        whole.min_ns,
+        whole.max_ns,
+    )
+    assert merged.p99_ns == whole.p99_ns
+    assert merged.mean_ns == pytest.approx(np.mean(everything))
+
+
+def test_an_idle_part_adds_nothing():
+    """A process whose clients never got an answer has an empty histogram."""
+    empty = distribution(Histogram.from_values([]))
+    busy = distribution(Histogram.from_values([5, 6]))
+    assert merge_distributions([empty, busy]).count == 2
+    assert merge_distributions([empty, empty]) == empty
+
+
+def test_the_window_is_from_the_first_start_to_the_last_end():
+    """100 + 50 queries of 4 samples in 2.5 s are 240 samples a second."""
+    merged = merge_points(
+        [point([1000] * 100, 2_000_000_000), point([3000] * 50, 1_500_000_000)],
+        [10**12, 10**12 + 10**9],
+        cores=[(0,), (1,)],
+        clients=3,
+        min_queries=7,
+    )
+    assert merged.window_ns == 2_500_000_000
+    assert merged.throughput_samples_per_s == pytest.approx(240.0)
+    assert merged.throughput_queries_per_s == pytest.approx(60.0)
+    assert merged.batch_sample_counts == {"4": 150}
+    assert merged.mean_batch_samples == 4
+    assert [part.start_offset_ns for part in merged.parts] == [0, 10**9]
+    assert [part.query_count for part in merged.parts] == [100, 50]
+    assert any("only 40% of the window" in text for text in merged.warnings)
+
+
+def test_the_verdict_is_of_the_whole():
+    """Two parts with too few queries each may together have enough."""
+    few = [point([1000] * 4, 10**9), point([1000] * 4, 10**9)]
+    arguments = {"cores": [(), ()], "clients": 2}
+    enough = merge_points(few, [0, 0], min_queries=8, **arguments)
+    short = merge_points(few, [0, 0], min_queries=9, **arguments)
+    assert not any("too few" in text for text in enough.invalid_reasons)
+    assert any("8 of at least 9" in text for text in short.invalid_reasons)
+
+
+def test_the_worst_end_is_the_end():
+    """One part that failed makes the point a failed one."""
+    ends = [
+        point([1], 10, ended_by="iterations"),
+        point([1], 10, ended_by="failed", failed_count=1),
+        point([1], 10, ended_by="point_seconds"),
+    ]
+    merged = merge_points(ends, [0, 0, 0], cores=[(), (), ()], clients=3, min_queries=1)
+    assert merged.ended_by == "failed"
+    assert merged.failed_count == 1
+
+
+@given(st.integers(1, 50), st.integers(0, 500))
+def test_shares_are_even_and_complete(parts, more):
+    """They sum up, none is empty, and no two differ by more than one."""
+    shares = share_out(parts + more, parts)
+    assert sum(shares) == parts + more
+    assert len(shares) == parts
+    assert min(shares) >= 1
+    assert max(shares) - min(shares) <= 1
+
+
+@pytest.mark.parametrize(
+    ("cores", "parts", "shares"),
+    [
+        ([0, 1], 2, [(0,), (1,)]),
+        ([0, 2, 5, 7, 8], 2, [(0, 2, 5), (7, 8)]),
+        ([0, 1], 3, [(), (), ()]),
+    ],
+)
+def test_cores_are_shared_or_left_alone(cores, parts, shares):
+    """No core belongs to two processes."""
+    assert share_cores(cores, parts) == shares
