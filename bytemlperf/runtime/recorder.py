@@ -5,6 +5,7 @@ A pure function of the timeline; it refuses to format, to judge and to read a cl
 
 from __future__ import annotations
 
+import base64
 import ctypes
 import zlib
 from collections.abc import Iterable
@@ -31,6 +32,30 @@ EndedBy = Literal["iterations", "max_seconds", "failed"]
 
 _HALF_BITS = 10
 _HALF = 1 << _HALF_BITS
+# Cookie and length before the compressed part; the V2 format's.
+_ENVELOPE_BYTES = 8
+# Header and 33,792 cells of at most 9 bytes each, and some air.
+_MAX_UNPACKED_BYTES = 1 << 19
+
+
+def _check_size(text: str | bytes) -> None:
+    """Refuse what would unpack to more than any histogram of ours is.
+
+    The decoder unpacks first and looks afterwards: a few kilobytes could fill memory.
+    """
+    try:
+        raw = base64.b64decode(text)
+        unpacker = zlib.decompressobj()
+        head = unpacker.decompress(raw[_ENVELOPE_BYTES:], _MAX_UNPACKED_BYTES + 1)
+    except (ValueError, zlib.error) as error:
+        raise ConfigError(
+            "a histogram could not be decoded", detail=str(error) or repr(error)
+        ) from error
+    if len(head) > _MAX_UNPACKED_BYTES:
+        raise ConfigError(
+            f"a histogram unpacks to more than {_MAX_UNPACKED_BYTES} bytes, which no "
+            "histogram of ours does"
+        )
 
 
 def _cell_bounds(cell: int) -> tuple[int, int]:
@@ -139,6 +164,7 @@ class Histogram:
         ConfigError
             It is not such a text, or has another range or precision.
         """
+        _check_size(text)
         try:
             found = HdrHistogram.decode(text)
         except (HdrCookieException, HdrLengthException, ValueError, TypeError,
