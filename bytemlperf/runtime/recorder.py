@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import ctypes
+import struct
 import zlib
 from collections.abc import Iterable
 from fractions import Fraction
@@ -32,6 +33,18 @@ EndedBy = Literal["iterations", "max_seconds", "failed"]
 
 _HALF_BITS = 10
 _HALF = 1 << _HALF_BITS
+# What the decoder of the hdrhistogram package raises, found by fuzzing it.
+_UNDECODABLE = (
+    HdrCookieException,
+    HdrLengthException,
+    IndexError,
+    OverflowError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
 # Cookie and length before the compressed part; the V2 format's.
 _ENVELOPE_BYTES = 8
 # Header and 33,792 cells of at most 9 bytes each, and some air.
@@ -167,8 +180,7 @@ class Histogram:
         _check_size(text)
         try:
             found = HdrHistogram.decode(text)
-        except (HdrCookieException, HdrLengthException, ValueError, TypeError,
-                zlib.error) as error:  # fmt: skip
+        except _UNDECODABLE as error:
             raise ConfigError(
                 "a histogram could not be decoded", detail=str(error) or repr(error)
             ) from error

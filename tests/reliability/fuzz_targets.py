@@ -6,8 +6,10 @@ it lets through (any other error) is a finding.
 
 from __future__ import annotations
 
+import base64
 import json
 import tempfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,8 @@ from bytemlperf.workloads.schema import parse_workload
 __all__ = ["TARGETS", "Target"]
 
 Target = Callable[[bytes], object]
+# V2, compressed: the cookie of http://hdrhistogram.org's encoding.
+HDR_COOKIE = (0x1C849314).to_bytes(4, "big")
 FOLDER = Path(tempfile.mkdtemp(prefix="bytemlperf-fuzz-"))
 
 
@@ -69,6 +73,13 @@ def _command_line(data: bytes) -> object:
     return app.parse_args(words, print_error=False, exit_on_error=False)
 
 
+def _histogram_payload(data: bytes) -> object:
+    """Put damage behind the compression and the base64, where few bytes reach."""
+    packed = zlib.compress(data)
+    envelope = HDR_COOKIE + len(packed).to_bytes(4, "big")
+    return Histogram.decode(base64.b64encode(envelope + packed))
+
+
 def _request_file(path: Path) -> object:
     path.replace(FOLDER / REQUEST_NAME)
     return load_request(FOLDER)
@@ -87,6 +98,7 @@ RAW: dict[str, Target] = {
     "requirements": _in_file("requirements.txt", read_requirements),
     "journal": parse_records,
     "histogram": Histogram.decode,
+    "histogram_payload": _histogram_payload,
     "command_line": _command_line,
 }
 
@@ -204,5 +216,8 @@ _SEEDS: dict[str, Callable[[], bytes]] = {
     "requirements": lambda: b"numpy>=1.26 ; python_version >= '3.11'\n",
     "journal": _journal,
     "histogram": lambda: Histogram.from_values([1, 10**6, 10**9]).encode().encode(),
+    "histogram_payload": lambda: zlib.decompress(
+        base64.b64decode(Histogram.from_values([1, 10**6, 10**9]).encode())[8:]
+    ),
     "command_line": lambda: b"--tasks all --hardware_type CPU --seed 3 --out x",
 }
