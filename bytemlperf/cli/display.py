@@ -9,22 +9,37 @@ import sys
 from pathlib import Path
 
 from bytemlperf.backends import list_backends
-from bytemlperf.cli.options import Ui
+from bytemlperf.cli.options import Cluster, Ui
+from bytemlperf.launch.cluster import run_cluster_session
+from bytemlperf.launch.index_file import exit_code
+from bytemlperf.launch.merge_results import merge_results
 from bytemlperf.launch.request import SessionRequest
 from bytemlperf.launch.session import prepare_session, run_session
 from bytemlperf.report.console import invocation_report, open_console, task_report
 from bytemlperf.report.live import PlainObserver, RichObserver, SilentObserver
-from bytemlperf.report.storage import OutFolder, read_result
+from bytemlperf.report.storage import (
+    OutFolder,
+    make_folder,
+    read_result,
+    write_json_atomic,
+)
 from bytemlperf.runtime.clock import now_ns
 from bytemlperf.workloads import list_workloads
 
-__all__ = ["show_lists", "show_measurement", "show_preparation"]
+__all__ = ["show_lists", "show_measurement", "show_merged", "show_preparation"]
 
 
-def show_measurement(request: SessionRequest, ui: Ui | None) -> int:
+def show_measurement(
+    request: SessionRequest, ui: Ui | None, cluster: Cluster = Cluster()
+) -> int:
     """Run, then print what a person wants to read: results on standard output."""
     with _observer(ui) as observer:
-        index = run_session(request, observer)
+        if cluster.launcher == "ray":
+            index = run_cluster_session(
+                request, observer, address=cluster.address, spread=cluster.spread
+            )
+        else:
+            index = run_session(request, observer)
     out = OutFolder(request.out_dir)
     if ui == "none":
         print(out.index)
@@ -39,6 +54,15 @@ def show_measurement(request: SessionRequest, ui: Ui | None) -> int:
             console.print()
     console.print(invocation_report(index, results, out.index))
     return index.exit_code
+
+
+def show_merged(paths: list[Path], out: Path) -> int:
+    """Merge, write, and print what is now one result."""
+    result = merge_results([read_result(path) for path in paths])
+    make_folder(out.absolute().parent)
+    write_json_atomic(out, result)
+    open_console(sys.stdout).print(task_report(result, out))
+    return exit_code([result.status])
 
 
 def show_preparation(request: SessionRequest, ui: Ui | None) -> int:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from bytemlperf.cli.options import HOW, WHAT, Overrides, Places, Weights, flag
+from bytemlperf.cli.options import HOW, WHAT, Cluster, Overrides, Places, Weights, flag
 
 __all__ = ["measure"]
 
@@ -26,6 +26,7 @@ def measure(
     resume: Annotated[Path | None, Parameter(group=WHAT)] = None,
     overrides: Overrides = Overrides(),
     places: Places = Places(),
+    cluster: Cluster = Cluster(),
 ) -> int:
     """Run tasks on a hardware type and report.
 
@@ -57,6 +58,8 @@ def measure(
         Workload fields.
     places
         Files and folders.
+    cluster
+        Other machines.
     """
     from bytemlperf.cli import display
     from bytemlperf.cli.request import (
@@ -70,8 +73,9 @@ def measure(
         return display.show_lists(
             show_task_list, show_hardware_list, places.backend_path
         )
+    cluster.check()
     if resume is not None:
-        return display.show_measurement(resume_request(resume), places.ui)
+        return display.show_measurement(resume_request(resume), places.ui, cluster)
     request = make_request(
         select_tasks(tasks, overrides, quick=quick),
         places,
@@ -82,4 +86,4 @@ def measure(
         keep_timeline=keep_timeline,
         answers=answers,
     )
-    return display.show_measurement(request, places.ui)
+    return display.show_measurement(request, places.ui, cluster)

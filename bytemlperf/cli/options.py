@@ -14,7 +14,17 @@ from cyclopts import Group, Parameter
 
 from bytemlperf.errors import ConfigError
 
-__all__ = ["HOW", "WHAT", "Overrides", "Places", "Ui", "Weights", "flag"]
+__all__ = [
+    "HOW",
+    "WHAT",
+    "WHERE",
+    "Cluster",
+    "Overrides",
+    "Places",
+    "Ui",
+    "Weights",
+    "flag",
+]
 
 QUICK_POINT_SECONDS = 3.0
 DEFAULT_POINT_SECONDS = 10.0
@@ -24,6 +34,7 @@ HOW = Group.create_ordered("How to measure it")
 FIELDS = Group.create_ordered("Workload fields, overridden in every selected workload")
 WHERE = Group.create_ordered("Where things are")
 
+Launcher = Literal["local", "ray"]
 Ui = Literal["rich", "plain", "none"]
 Weights = Literal["auto", "seeded", "download"]
 
@@ -91,6 +102,37 @@ class Overrides:
         if self.batch_sizes is not None:
             given["batch_sizes"] = _batch_sizes(self.batch_sizes)
         return given
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Cluster:
+    """Whether other machines take part.
+
+    Parameters
+    ----------
+    launcher
+        local: this machine. ray: the machines of a Ray cluster, one task at a time on
+        each.
+    address
+        The cluster's head node, such as 10.0.0.1:6379; left out: the cluster this
+        machine belongs to, or else this machine alone.
+    spread
+        Load every point from all machines at once, which share its clients.
+    """
+
+    launcher: Annotated[Launcher, Parameter(group=WHERE)] = "local"
+    address: Annotated[str | None, Parameter(group=WHERE)] = None
+    spread: Annotated[bool, flag(WHERE)] = False
+
+    def check(self) -> None:
+        """Refuse what would be silently ignored."""
+        if self.launcher == "local" and (self.address is not None or self.spread):
+            given = "--address" if self.address is not None else "--spread"
+            raise ConfigError(
+                f"{given} is about a cluster's machines, but the launcher is local",
+                hint="add --launcher ray",
+            )
 
 
 @Parameter(name="*")

@@ -23,6 +23,8 @@ from bytemlperf.workloads import Workload, WorkloadFile, find_workloads
 __all__ = ["make_request", "resume_request", "select_hardware", "select_tasks"]
 
 QUICK_BATCH_SIZES = 2
+# They say where a run goes on and what is seen of it, not what is measured.
+MAY_GO_WITH_RESUME = ("--resume", "--ui", "--launcher", "--address", "--spread")
 
 
 def select_tasks(
@@ -63,7 +65,7 @@ def resume_request(folder: Path) -> SessionRequest:
     others = [
         word
         for word in sys.argv[1:]
-        if word.startswith("-") and word.partition("=")[0] not in ("--resume", "--ui")
+        if word.startswith("-") and word.partition("=")[0] not in MAY_GO_WITH_RESUME
     ]
     if others:
         raise ConfigError(

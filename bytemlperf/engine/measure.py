@@ -30,6 +30,7 @@ from bytemlperf.engine.compilation import (
 from bytemlperf.engine.emitter import Emitter
 from bytemlperf.engine.feeding import output_names, repeated
 from bytemlperf.engine.fidelity import compare_with_reference, score_accuracy
+from bytemlperf.engine.gate import start_gate
 from bytemlperf.engine.host import (
     busy_host,
     describe_host,
@@ -290,12 +291,13 @@ class _Measurement:
                 else:
                     if loaded is None or loaded.batch_size != batch_size:
                         loaded = self._load(backend, batch_size, predicted_ns)
-                    point, _ = measure_point(
+                    point = measure_point(
                         loaded,
                         self._resident(batch_size),
                         plan,
                         predict_threads=compiled.result.instance_count,
                         emitter=emitter,
+                        start_gate=start_gate(job.start_gate, batch_size),
                     )
             except Exception as error:
                 self._record_failure(error, batch_size)

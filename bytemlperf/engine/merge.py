@@ -60,7 +60,6 @@ def merge_distributions(parts: Sequence[Distribution]) -> Distribution:
 
 def merge_points(
     points: Sequence[Point],
-    starts_ns: Sequence[int],
     *,
     cores: Sequence[tuple[int, ...]],
     clients: int,
@@ -71,9 +70,7 @@ def merge_points(
     Parameters
     ----------
     points : sequence of Point
-        One for each process, at least one.
-    starts_ns : sequence of int
-        When each window began, on one clock.
+        One for each process, at least one; their `window_start_ns` is on one clock.
     cores : sequence of tuple of int
         Each process's cores.
     clients : int
@@ -91,6 +88,7 @@ def merge_points(
     """
     first = points[0]
     busy = [index for index, point in enumerate(points) if point.query_count]
+    starts_ns = [point.window_start_ns for point in points]
     start_ns = min((starts_ns[index] for index in busy), default=starts_ns[0])
     ends_ns = [starts_ns[index] + points[index].window_ns for index in busy]
     window_ns = max(ends_ns, default=start_ns) - start_ns
@@ -114,6 +112,7 @@ def merge_points(
         sample_count=samples,
         failed_count=failed,
         ended_by=_ended_by(points),
+        window_start_ns=start_ns,
         window_ns=window_ns,
         throughput_samples_per_s=samples / window_ns * 1e9 if window_ns else 0.0,
         throughput_queries_per_s=queries / window_ns * 1e9 if window_ns else 0.0,

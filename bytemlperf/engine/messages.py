@@ -119,7 +119,8 @@ class MeasureJob(msgspec.Struct, frozen=True, tag="measure"):
 
     The fields `skip_batch_sizes`, `done_phases` and `known_ns_per_sample` say what
     earlier workers of the task did; the last one is the service time per sample of
-    the last measured point, to predict others by, or None.
+    the last measured point, to predict others by, or None. `start_gate` is the socket
+    where a warm point asks when to begin, if it begins together with other machines.
     """
 
     task: str
@@ -138,6 +139,7 @@ class MeasureJob(msgspec.Struct, frozen=True, tag="measure"):
     command_line: tuple[str, ...]
     environment_kind: str
     known_ns_per_sample: float | None = None
+    start_gate: str | None = None
 
 
 class PartJob(msgspec.Struct, frozen=True, tag="part"):
@@ -302,10 +304,9 @@ class PartReady(msgspec.Struct, frozen=True, tag="part_ready"):
 
 
 class PartMeasured(msgspec.Struct, frozen=True, tag="part_measured"):
-    """A part's share of a point, and when its window began (monotonic clock)."""
+    """A part's share of a point."""
 
     point: Point
-    window_start_ns: int
 
 
 class Warned(msgspec.Struct, frozen=True, tag="warned"):

@@ -99,7 +99,7 @@ def serve_part(
             predicted_batch_ns=command.predicted_batch_ns,
             emitter=emitter,
         )
-        point, window_start_ns = measure_point(
+        point = measure_point(
             loaded,
             ArraySamples(samples, rows_per_sample),
             PointPlan(
@@ -113,4 +113,4 @@ def serve_part(
             emitter=emitter,
             start_gate=wait_for_start,
         )
-        emitter.emit(PartMeasured(point, window_start_ns))
+        emitter.emit(PartMeasured(point))

@@ -18,6 +18,7 @@ from typing import BinaryIO, TypeVar
 import msgspec
 
 from bytemlperf.engine.emitter import Emitter
+from bytemlperf.engine.gate import ask_start
 from bytemlperf.engine.merge import merge_points
 from bytemlperf.engine.messages import (
     Event,
@@ -191,13 +192,15 @@ class Parts:
             )
         total = plan.clients * plan.iterations
         self._collect(PartReady, total)
-        start_ns = now_ns() + START_DELAY_NS
+        if self._job.start_gate is None:
+            start_ns = now_ns() + START_DELAY_NS
+        else:
+            start_ns = ask_start(self._job.start_gate, batch_size)
         for part in range(self._count):
             self._send(part, PartStart(start_ns))
         measured = self._collect(PartMeasured, total)
         return merge_points(
             [each.point for each in measured],
-            [each.window_start_ns for each in measured],
             cores=self._cores,
             clients=plan.clients,
             min_queries=min(MIN_QUERIES, total),

@@ -41,7 +41,7 @@ def measure_point(
     predict_threads: int,
     emitter: Emitter,
     start_gate: Callable[[], object] | None = None,
-) -> tuple[Point, int]:
+) -> Point:
     """Run the closed loop of one batch size.
 
     Parameters
@@ -62,10 +62,8 @@ def measure_point(
 
     Returns
     -------
-    point : Point
+    Point
         With its verdict.
-    window_start_ns : int
-        When its window began, on the monotonic clock.
     """
     batch_size = loaded.batch_size
     min_queries = min(MIN_QUERIES, plan.clients * plan.iterations)
@@ -100,8 +98,7 @@ def measure_point(
         on_progress=lambda progress: _tell(emitter, progress, total, batch_size),
         start_gate=start_gate,
     )
-    point = point_from(recording, loaded, plan, predict_threads, min_queries, timeline)
-    return point, recording.window_start_ns
+    return point_from(recording, loaded, plan, predict_threads, min_queries, timeline)
 
 
 def _tell(emitter: Emitter, progress: Progress, total: int, batch_size: int) -> None:

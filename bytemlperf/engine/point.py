@@ -111,6 +111,7 @@ def point_from(
             for failure in recording.failures
         ],
         timeline_file=str(timeline) if timeline else None,
+        window_start_ns=recording.window_start_ns,
     )
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from bytemlperf.report.schema import (
     SCHEMA_VERSION,
     InvocationIndex,
+    NodeEntry,
     Status,
     TaskEntry,
     TaskResult,
@@ -56,6 +57,11 @@ class IndexFile:
     command_line : tuple of str
         Of the invocation, which begins now.
 
+    Attributes
+    ----------
+    nodes : list of NodeEntry
+        Machines of a cluster, as they are now.
+
     Notes
     -----
     Thread-safety: one thread.
@@ -68,6 +74,7 @@ class IndexFile:
         moment = self._started_at_utc.strftime("%Y%m%dT%H%M%SZ")
         self._invocation_id = f"{moment}-{secrets.token_hex(4)}"
         self._entries: dict[tuple[str, str], TaskEntry] = {}
+        self.nodes: list[NodeEntry] = []
 
     def expect(self, hardware_type: str, task: str) -> None:
         """Enter a task that nobody has begun yet.
@@ -140,6 +147,7 @@ class IndexFile:
             status=status,
             exit_code=EXIT_CODES[status],
             tasks=entries,
+            nodes=self.nodes,
         )
         write_json_atomic(self._out.index, index)
         return index

@@ -41,6 +41,7 @@ __all__ = [
     "JournalRecord",
     "TaskOpened",
     "is_durable",
+    "parse_records",
     "read_journal",
 ]
 
@@ -153,7 +154,7 @@ def read_journal(path: Path) -> JournalContents:
         raw = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"cannot read journal {path}: {error.strerror}") from error
-    contents = _parse(raw)
+    contents = parse_records(raw)
     first = contents.records[0] if contents.records else None
     if isinstance(first, TaskOpened) and first.journal_version != JOURNAL_VERSION:
         raise ConfigError(
@@ -163,7 +164,19 @@ def read_journal(path: Path) -> JournalContents:
     return contents
 
 
-def _parse(raw: bytes) -> JournalContents:
+def parse_records(raw: bytes) -> JournalContents:
+    """Read every whole record of a piece of a journal.
+
+    Parameters
+    ----------
+    raw : bytes
+        From the beginning of a record.
+
+    Returns
+    -------
+    JournalContents
+        What is whole, and how much is left over.
+    """
     records: list[JournalRecord] = []
     start = 0
     while len(raw) - start >= HEAD_BYTES:

@@ -51,6 +51,8 @@ class SessionRequest(msgspec.Struct, frozen=True, kw_only=True):
         As typed, for the report.
     resume : bool
         Whether results in `out_dir` are gone on with instead of replaced.
+    start_gate : str or None
+        Socket where a warm point asks when to begin, on a machine of a cluster.
     """
 
     tasks: tuple[WorkloadFile, ...]
@@ -67,3 +69,4 @@ class SessionRequest(msgspec.Struct, frozen=True, kw_only=True):
     answers: Path | None = None
     command_line: tuple[str, ...] = ()
     resume: bool = False
+    start_gate: str | None = None

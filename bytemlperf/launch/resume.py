@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import platformdirs
 
 from bytemlperf.engine.messages import PreparedTask, TaskDescribed
 from bytemlperf.errors import ConfigError
@@ -26,7 +27,9 @@ __all__ = [
     "changed_environment",
     "changed_workload",
     "load_request",
+    "relocated",
     "save_request",
+    "stored_request",
 ]
 
 REQUEST_NAME = "request.json"
@@ -53,6 +56,65 @@ class _StoredRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     request: dict[str, Any]
 
 
+def stored_request(
+    request: SessionRequest, model_sha256: dict[str, str]
+) -> msgspec.Struct:
+    """Put a request into the form it has on disk and on the wire.
+
+    Parameters
+    ----------
+    request : SessionRequest
+        Of the command that begins.
+    model_sha256 : dict of str to str
+        Task to the hash of its model's json.
+
+    Returns
+    -------
+    Struct
+        To be encoded as JSON; paths are absolute.
+    """
+    here = {
+        name: Path(os.path.abspath(path.expanduser()))
+        for name in PATH_FIELDS
+        if (path := getattr(request, name)) is not None
+    }
+    tasks = tuple(
+        msgspec.structs.replace(task, path=Path(os.path.abspath(task.path)))
+        for task in request.tasks
+    )
+    whole = msgspec.structs.replace(request, tasks=tasks, **here)
+    fields = msgspec.to_builtins(whole, enc_hook=str)
+    return _StoredRequest(REQUEST_VERSION, model_sha256, fields)
+
+
+def relocated(body: bytes, *, answers: Path | None, start_gate: str | None) -> bytes:
+    """Make a stored request one of the machine it has been sent to.
+
+    Parameters
+    ----------
+    body : bytes
+        ``request.json``.
+    answers : Path or None
+        Where the answers are on this machine.
+    start_gate : str or None
+        Where its points ask when to begin.
+
+    Returns
+    -------
+    bytes
+        ``request.json``. A cache folder that does not exist here becomes this user's.
+    """
+    stored = msgspec.json.decode(body, type=_StoredRequest)
+    fields = dict(stored.request)
+    fields["answers"] = None if answers is None else str(answers)
+    fields["start_gate"] = start_gate
+    if not Path(fields["cache_dir"]).is_dir():
+        fields["cache_dir"] = os.environ.get(
+            "BYTEMLPERF_CACHE"
+        ) or platformdirs.user_cache_dir("bytemlperf")
+    return msgspec.json.encode(msgspec.structs.replace(stored, request=fields))
+
+
 def save_request(
     request: SessionRequest, out: OutFolder, model_sha256: dict[str, str]
 ) -> None:
@@ -72,21 +134,7 @@ def save_request(
     StorageError
         It cannot be written.
     """
-    here = {
-        name: Path(os.path.abspath(path.expanduser()))
-        for name in PATH_FIELDS
-        if (path := getattr(request, name)) is not None
-    }
-    tasks = tuple(
-        msgspec.structs.replace(task, path=Path(os.path.abspath(task.path)))
-        for task in request.tasks
-    )
-    whole = msgspec.structs.replace(request, tasks=tasks, **here)
-    fields = msgspec.to_builtins(whole, enc_hook=str)
-    write_json_atomic(
-        out.path / REQUEST_NAME,
-        _StoredRequest(REQUEST_VERSION, model_sha256, fields),
-    )
+    write_json_atomic(out.path / REQUEST_NAME, stored_request(request, model_sha256))
 
 
 def load_request(folder: Path) -> tuple[SessionRequest, dict[str, str]]:

@@ -6,8 +6,6 @@ result for each task. Nothing here knows what a task measures or how a display l
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,8 +14,7 @@ from typing import Any
 
 import msgspec
 
-from bytemlperf import model_zoo
-from bytemlperf.backends import BackendInfo, find_backend
+from bytemlperf.backends import BackendInfo
 from bytemlperf.engine.messages import MeasureJob, PreparedTask
 from bytemlperf.errors import ConfigError, InternalError, StorageError
 from bytemlperf.launch.answers import answer_questions, check_names, read_answers
@@ -31,8 +28,13 @@ from bytemlperf.launch.request import SessionRequest
 from bytemlperf.launch.resume import (
     changed_artefact,
     changed_workload,
-    load_request,
     save_request,
+)
+from bytemlperf.launch.session_setup import (
+    check_models,
+    find_backends,
+    hash_models,
+    locked_folder,
 )
 from bytemlperf.launch.task_run import Done, TaskRun
 from bytemlperf.model_zoo import load_model_info
@@ -78,16 +80,14 @@ def run_session(
     StorageError
         A result cannot be written; what was journalled before is on disk.
     """
-    sha256_by_task = {
-        task.name: _model_sha256(task.workload.model) for task in request.tasks
-    }
-    infos = _find_backends(request)
+    sha256_by_task = hash_models(request)
+    infos = find_backends(request)
     answers = read_answers(request.answers)
     if request.resume:
-        _check_models(request, sha256_by_task)
+        check_models(request, sha256_by_task)
     out = OutFolder.prepare(request.out_dir)
     finder = find_command or command_finder(request.cache_dir, observer.message)
-    with _locked(out), Interruption() as interruption, interruption.held():
+    with locked_folder(out), Interruption() as interruption, interruption.held():
         if not request.resume:
             save_request(request, out, sha256_by_task)
         session = _Session(request, observer, out, interruption, finder)
@@ -333,6 +333,7 @@ class _Session:
             command_line=request.command_line,
             environment_kind=hardware.command.kind if hardware.command else "",
             known_ns_per_sample=done.ns_per_sample,
+            start_gate=request.start_gate,
         )
 
 
@@ -345,49 +346,6 @@ def _ending_at(interruption: Interruption) -> Iterator[None]:
         if not interruption.is_requested:
             # Not ours: an embedding program's own handler raised it.
             raise
-
-
-@contextmanager
-def _locked(out: OutFolder) -> Iterator[None]:
-    """Keep a second command out of the folder; the kernel lets go if we die."""
-    path = out.path / ".lock"
-    try:
-        lock_fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    except OSError as error:
-        raise ConfigError(f"cannot open {path}: {error.strerror}") from error
-    try:
-        try:
-            fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ConfigError(
-                f"another run is writing to {out.path}",
-                hint="wait for it, or choose another folder with --out",
-            ) from error
-        yield
-    finally:
-        os.close(lock_fd)
-
-
-def _check_models(request: SessionRequest, sha256_by_task: Mapping[str, str]) -> None:
-    """Refuse to go on where a model's description is another one now."""
-    _, before = load_request(request.out_dir)
-    changed = [
-        name for name, sha256 in sha256_by_task.items() if before.get(name) != sha256
-    ]
-    if changed:
-        raise ConfigError(
-            f"--resume {request.out_dir}: the model json of {', '.join(changed)} has "
-            "changed since the run began",
-            hint="measure anew with another --out; what was measured is kept",
-        )
-
-
-def _find_backends(request: SessionRequest) -> list[BackendInfo]:
-    """Find every hardware type once, under its own spelling."""
-    found = (
-        find_backend(name, request.backend_path) for name in request.hardware_types
-    )
-    return list({info.hardware_type: info for info in found}.values())
 
 
 def _answer_all(
@@ -406,12 +364,3 @@ def _answer_all(
 
 def _absolute(path: Path | None) -> str | None:
     return None if path is None else os.path.abspath(path.expanduser())
-
-
-def _model_sha256(model: str) -> str:
-    """Check a model's description, and hash its file."""
-    load_model_info(model)
-    path = Path(model)
-    if path.suffix != ".json":
-        path = Path(model_zoo.__file__).parent / f"{model}.json"
-    return hashlib.sha256(path.read_bytes()).hexdigest()

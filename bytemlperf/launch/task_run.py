@@ -35,6 +35,7 @@ from bytemlperf.launch.assemble import assemble_task
 from bytemlperf.launch.interruption import Interruption
 from bytemlperf.launch.journal import (
     JOURNAL_VERSION,
+    DurableEvent,
     Journal,
     JournalContents,
     JournalRecord,
@@ -56,7 +57,14 @@ from bytemlperf.report.storage import (
 from bytemlperf.runtime.clock import now_ns, utc_now
 from bytemlperf.workloads import Workload, WorkloadFile
 
-__all__ = ["STARTUP_DEADLINE_SECONDS", "Done", "TaskRun", "WorkerCommand", "show_event"]
+__all__ = [
+    "DONE_PHASES",
+    "STARTUP_DEADLINE_SECONDS",
+    "Done",
+    "TaskRun",
+    "WorkerCommand",
+    "show_event",
+]
 
 STARTUP_DEADLINE_SECONDS = 180.0
 # Phases after compile that stand for themselves: one that kills its worker is left out.
@@ -267,6 +275,16 @@ class TaskRun:
         """
         self._record(Warned(text))
         self._observer.warning(text)
+
+    def take(self, record: DurableEvent) -> None:
+        """Put a record on disk that another machine has measured.
+
+        Parameters
+        ----------
+        record : DurableEvent
+            As it came.
+        """
+        self._record(record)
 
     def fail(self, failure: Failure) -> None:
         """End the task with a failure.

@@ -58,8 +58,10 @@ def test_an_idle_part_adds_nothing():
 def test_the_window_is_from_the_first_start_to_the_last_end():
     """100 + 50 queries of 4 samples in 2.5 s are 240 samples a second."""
     merged = merge_points(
-        [point([1000] * 100, 2_000_000_000), point([3000] * 50, 1_500_000_000)],
-        [10**12, 10**12 + 10**9],
+        [
+            point([1000] * 100, 2_000_000_000, window_start_ns=10**12),
+            point([3000] * 50, 1_500_000_000, window_start_ns=10**12 + 10**9),
+        ],
         cores=[(0,), (1,)],
         clients=3,
         min_queries=7,
@@ -78,8 +80,8 @@ def test_the_verdict_is_of_the_whole():
     """Two parts with too few queries each may together have enough."""
     few = [point([1000] * 4, 10**9), point([1000] * 4, 10**9)]
     arguments = {"cores": [(), ()], "clients": 2}
-    enough = merge_points(few, [0, 0], min_queries=8, **arguments)
-    short = merge_points(few, [0, 0], min_queries=9, **arguments)
+    enough = merge_points(few, min_queries=8, **arguments)
+    short = merge_points(few, min_queries=9, **arguments)
     assert not any("too few" in text for text in enough.invalid_reasons)
     assert any("8 of at least 9" in text for text in short.invalid_reasons)
 
@@ -91,7 +93,7 @@ def test_the_worst_end_is_the_end():
         point([1], 10, ended_by="failed", failed_count=1),
         point([1], 10, ended_by="point_seconds"),
     ]
-    merged = merge_points(ends, [0, 0, 0], cores=[(), (), ()], clients=3, min_queries=1)
+    merged = merge_points(ends, cores=[(), (), ()], clients=3, min_queries=1)
     assert merged.ended_by == "failed"
     assert merged.failed_count == 1
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bytemlperf.report.schema.compilation import CompileReport
 from bytemlperf.report.schema.distribution import Distribution, SeriesSecond
-from bytemlperf.report.schema.invocation import InvocationIndex, TaskEntry
+from bytemlperf.report.schema.invocation import InvocationIndex, NodeEntry, TaskEntry
 from bytemlperf.report.schema.point import (
     Point,
     PointPart,
@@ -36,6 +36,7 @@ __all__ = [
     "Host",
     "InvocationIndex",
     "ModelReport",
+    "NodeEntry",
     "NumericOutput",
     "NumericReport",
     "Point",

@@ -22,6 +22,33 @@ class TaskEntry(msgspec.Struct, frozen=True):
     duration_seconds: float
 
 
+class NodeEntry(msgspec.Struct, frozen=True):
+    """A machine of a cluster that took part.
+
+    Parameters
+    ----------
+    name : str
+        Unique in the cluster.
+    host : str
+        What the machine calls itself.
+    cores : int
+        Logical cores.
+    clock_offset_ns : int
+        Its monotonic clock minus the coordinator's, estimated.
+    clock_round_trip_ns : int
+        Of the exchange it was estimated from; the estimate is off by at most half.
+    is_lost : bool
+        Whether it went away before the end.
+    """
+
+    name: str
+    host: str
+    cores: int
+    clock_offset_ns: int
+    clock_round_trip_ns: int
+    is_lost: bool
+
+
 class InvocationIndex(msgspec.Struct, frozen=True):
     """What one command did: its tasks and where their results are."""
 
@@ -33,3 +60,4 @@ class InvocationIndex(msgspec.Struct, frozen=True):
     status: Status
     exit_code: int
     tasks: list[TaskEntry]
+    nodes: list[NodeEntry] = []

@@ -23,12 +23,15 @@ class PointPart(msgspec.Struct, frozen=True):
 
     Parameters
     ----------
+    host : str or None
+        Machine of a cluster it ran on; None: the one of the report.
     cores : list of int
         Cores it was held to; empty: any.
     clients, query_count, sample_count, failed_count : int
         As in `Point`.
     start_offset_ns : int
-        From the first part's first query to this part's.
+        From the first part's first query to this part's; across machines as good as
+        the estimate of their clocks' offset.
     window_ns : int
         First scheduled to last done, of this part.
     throughput_samples_per_s : float
@@ -49,6 +52,7 @@ class PointPart(msgspec.Struct, frozen=True):
     throughput_samples_per_s: float
     latency: Distribution
     timeline_file: str | None = None
+    host: str | None = None
 
 
 class Point(msgspec.Struct, frozen=True):
@@ -68,8 +72,9 @@ class Point(msgspec.Struct, frozen=True):
         Completed queries and samples; queries that failed.
     ended_by : str
         ``"iterations"``, ``"point_seconds"`` or ``"failed"``.
-    window_ns : int
-        First scheduled to last done.
+    window_start_ns, window_ns : int
+        First scheduled, on the monotonic clock of the machine that measured (0: not
+        kept), and from there to last done.
     throughput_samples_per_s, throughput_queries_per_s : float
         Completed samples and queries over `window_ns`.
     latency, schedule_lag, queue_wait, gather, service, wakeup : Distribution
@@ -145,6 +150,7 @@ class Point(msgspec.Struct, frozen=True):
     warnings: list[str] = []
     errors: list[str] = []
     timeline_file: str | None = None
+    window_start_ns: int = 0
     parts: list[PointPart] = []
 
 

@@ -1,0 +1,141 @@
+"""What every command checks and takes hold of before it measures.
+
+Input: a request. Output: backends and hashes, or the reason why nothing runs.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from bytemlperf import model_zoo
+from bytemlperf.backends import BackendInfo, find_backend
+from bytemlperf.errors import ConfigError
+from bytemlperf.launch.request import SessionRequest
+from bytemlperf.launch.resume import load_request
+from bytemlperf.model_zoo import load_model_info
+from bytemlperf.report.storage import OutFolder
+
+__all__ = ["check_models", "find_backends", "hash_models", "locked_folder"]
+
+
+def hash_models(request: SessionRequest) -> dict[str, str]:
+    """Check the description of every task's model, and hash its file.
+
+    Parameters
+    ----------
+    request : SessionRequest
+        Names the tasks.
+
+    Returns
+    -------
+    dict of str to str
+        Task to SHA-256.
+
+    Raises
+    ------
+    ConfigError
+        A model is unknown or malformed.
+    """
+    return {task.name: _model_sha256(task.workload.model) for task in request.tasks}
+
+
+def check_models(request: SessionRequest, sha256_by_task: Mapping[str, str]) -> None:
+    """Refuse to go on where a model's description is another one now.
+
+    Parameters
+    ----------
+    request : SessionRequest
+        That goes on with its output folder.
+    sha256_by_task : mapping of str to str
+        As `hash_models` returned it now.
+
+    Raises
+    ------
+    ConfigError
+        A model json has changed.
+    """
+    _, before = load_request(request.out_dir)
+    changed = [
+        name for name, sha256 in sha256_by_task.items() if before.get(name) != sha256
+    ]
+    if changed:
+        raise ConfigError(
+            f"--resume {request.out_dir}: the model json of {', '.join(changed)} has "
+            "changed since the run began",
+            hint="measure anew with another --out; what was measured is kept",
+        )
+
+
+def find_backends(request: SessionRequest) -> list[BackendInfo]:
+    """Find every hardware type once, under its own spelling.
+
+    Parameters
+    ----------
+    request : SessionRequest
+        Names them.
+
+    Returns
+    -------
+    list of BackendInfo
+        In the order of the request.
+
+    Raises
+    ------
+    ConfigError
+        There is no backend of that name.
+    """
+    found = (
+        find_backend(name, request.backend_path) for name in request.hardware_types
+    )
+    return list({info.hardware_type: info for info in found}.values())
+
+
+@contextmanager
+def locked_folder(out: OutFolder) -> Iterator[None]:
+    """Keep a second command out of the folder; the kernel lets go if we die.
+
+    Parameters
+    ----------
+    out : OutFolder
+        Prepared.
+
+    Yields
+    ------
+    None
+        While the folder is ours.
+
+    Raises
+    ------
+    ConfigError
+        Another command is writing there.
+    """
+    path = out.path / ".lock"
+    try:
+        lock_fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise ConfigError(f"cannot open {path}: {error.strerror}") from error
+    try:
+        try:
+            fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigError(
+                f"another run is writing to {out.path}",
+                hint="wait for it, or choose another folder with --out",
+            ) from error
+        yield
+    finally:
+        os.close(lock_fd)
+
+
+def _model_sha256(model: str) -> str:
+    """Check a model's description, and hash its file."""
+    load_model_info(model)
+    path = Path(model)
+    if path.suffix != ".json":
+        path = Path(model_zoo.__file__).parent / f"{model}.json"
+    return hashlib.sha256(path.read_bytes()).hexdigest()
