@@ -19,16 +19,28 @@ cdef struct BatchRecord:
     int32_t is_view         # every input went to predict as a view of the library
 
 
+cdef enum BellState:
+    BELL_AWAKE = 0      # the reader is at work, and will look again before it sleeps
+    BELL_ASLEEP = 1     # it sleeps in its event loop: only the eventfd wakes it
+    BELL_SPINNING = 2   # it watches this very flag: no system call is needed
+
+
 cdef class Doorbell:
-    # `_armed` stands alone on its cache line: both sides write it.
+    # Each flag stands alone on its cache line: both sides look at them.
     cdef long long* _armed
+    cdef long long* is_running      # the reader is at work, and holds the GIL
+    # Processors the two sides were last seen on, + 1; 0: never seen.
+    cdef long long* reader_cpu
+    cdef long long* ringer_cpu
+    cdef long long* rung_ns         # when it was last rung while the reader waited
     cdef readonly int fd
 
     cdef void c_ring(self) noexcept nogil
     cdef void c_ring_if_armed(self) noexcept nogil
     cdef void c_clear(self) noexcept nogil
-    cdef void c_arm(self) noexcept nogil
-    cdef void c_disarm(self) noexcept nogil
+    cdef void c_arm(self, long long state) noexcept nogil
+    cdef bint c_is_spinning(self) noexcept nogil
+    cdef bint c_disarm(self) noexcept nogil
 
 
 cdef class CompletionRing:

@@ -21,6 +21,7 @@ from bytemlperf._native.posix cimport (
     full_fence,
     invariant,
     load_acquire,
+    monotonic_ns,
     next_power_of_two,
     posix_memalign,
     store_release,
@@ -42,11 +43,15 @@ cdef class Doorbell:
         cdef void* line = NULL
         self.fd = -1
         self._armed = NULL
-        if posix_memalign(&line, 64, 64):
+        if posix_memalign(&line, 64, 320):
             raise MemoryError
-        memset(line, 0, 64)
+        memset(line, 0, 320)
         self._armed = <long long*>line
         self._armed[0] = 1
+        self.is_running = self._armed + 8
+        self.rung_ns = self._armed + 16
+        self.reader_cpu = self._armed + 24
+        self.ringer_cpu = self._armed + 32
         self.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
         if self.fd < 0:
             PyErr_SetFromErrno(OSError)
@@ -58,7 +63,7 @@ cdef class Doorbell:
 
     cdef void c_ring(self) noexcept nogil:
         cdef uint64_t one = 1
-        store_release(self._armed, 0)
+        store_release(self._armed, BELL_AWAKE)
         # It can only fail by a full counter, and then the reader is awake already.
         write(self.fd, &one, 8)
 
@@ -66,19 +71,26 @@ cdef class Doorbell:
         # Pairs with c_arm: publish, fence, look at the flag | set it, fence, look for
         # work. Without both fences each side may miss the other and sleep for ever.
         full_fence()
-        if load_acquire(self._armed) and exchange(self._armed, 0):
-            self.c_ring()
+        cdef uint64_t one = 1
+        if load_acquire(self._armed):
+            store_release(self.rung_ns, monotonic_ns())
+            if exchange(self._armed, BELL_AWAKE) == BELL_ASLEEP:
+                write(self.fd, &one, 8)
 
     cdef void c_clear(self) noexcept nogil:
         cdef uint64_t value
         read(self.fd, &value, 8)
 
-    cdef void c_arm(self) noexcept nogil:
-        store_release(self._armed, 1)
+    cdef void c_arm(self, long long state) noexcept nogil:
+        store_release(self._armed, state)
         full_fence()
 
-    cdef void c_disarm(self) noexcept nogil:
-        store_release(self._armed, 0)
+    cdef bint c_is_spinning(self) noexcept nogil:
+        return load_acquire(self._armed) == BELL_SPINNING
+
+    cdef bint c_disarm(self) noexcept nogil:
+        """Be awake again; whether somebody had rung already."""
+        return exchange(self._armed, BELL_AWAKE) == BELL_AWAKE
 
     def ring(self):
         """Wake the reader, armed or not."""

@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t
 from bytemlperf._native.answer cimport Answer
 from bytemlperf._native.batch_queue cimport BatchQueue
 from bytemlperf._native.completion_ring cimport BatchRecord, CompletionRing, Doorbell
+from bytemlperf._native.parking cimport Waits
 from bytemlperf._native.row_table cimport RowTable
 from bytemlperf._native.timeline cimport Timeline
 
@@ -50,6 +51,8 @@ cdef class Dispatcher:
     cdef readonly int stop_reason
     cdef bint _discard_pending
     cdef readonly object fatal_error
+    cdef Waits _waits                   # for batches to be finished
+    cdef int64_t _idle_since_ns         # nothing to hand out since then; 0: busy
 
     cdef bint _must_stop(self, int64_t now_ns) noexcept
     cdef int _put(self, Answer answer, int64_t row_number, int64_t now_ns) except -1
@@ -57,3 +60,4 @@ cdef class Dispatcher:
     cdef int64_t _hand_out(self, int64_t budget) except -1
     cdef int _begin_batch(self, CompletionRing ring) except -1
     cdef bint _is_idle(self)
+    cdef bint _await_work(self)

@@ -15,10 +15,19 @@ from bytemlperf._native.completion_ring cimport (
     OUTCOME_FAILED,
     OUTCOME_FATAL,
     OUTCOME_OK,
+    BELL_ASLEEP,
+    BELL_SPINNING,
     CompletionRing,
     Doorbell,
 )
-from bytemlperf._native.posix cimport monotonic_ns
+from bytemlperf._native.parking cimport (
+    end_spin,
+    note_wait,
+    part_ways,
+    spin_budget,
+    spin_step,
+)
+from bytemlperf._native.posix cimport load_acquire, monotonic_ns, store_release
 from bytemlperf._native.row_table cimport Row, RowTable
 from bytemlperf._native.timeline cimport Timeline
 
@@ -37,6 +46,8 @@ STOPPED_BY_REQUEST = STOP_ASKED
 # Rows drained before the loop gets a turn: without it, clients that answer at once
 # would keep timers and sockets waiting for ever.
 cdef int64_t DRAIN_BUDGET = 4096
+# And the time after which it gets one although the next answers are near.
+cdef int64_t MAX_DRAIN_NS = 1_000_000
 
 
 @cython.final
@@ -54,6 +65,8 @@ cdef class Dispatcher:
         the first sample of its first row (-1: data of its own).
     stop_on_failure : bool, default False
         Whether the first failure ends the phase and drops what is queued.
+    may_spin : bool, default False
+        Whether there is a processor to wait on without sleeping.
 
     Notes
     -----
@@ -71,7 +84,9 @@ cdef class Dispatcher:
         Timeline timeline=None,
         on_failure=None,
         bint stop_on_failure=False,
+        bint may_spin=False,
     ):
+        self._waits.is_allowed = may_spin
         self._queue = queue
         self._table = table
         self._bell = bell
@@ -227,6 +242,14 @@ cdef class Dispatcher:
         # batch needs the very same place in the ring.
         self._batch = ring.c_peek()[0]
         ring.c_advance()
+        if self._idle_since_ns:
+            # Finished is not enough: the thread may have put off saying so.
+            note_wait(
+                &self._waits,
+                max(self._batch.done_ns, load_acquire(self._bell.rung_ns))
+                - self._idle_since_ns,
+            )
+            self._idle_since_ns = 0
         self._batch_ring = ring
         self._position = 0
         self._remaining = self._batch.row_count
@@ -293,21 +316,60 @@ cdef class Dispatcher:
                 handed += self._hand_out(budget - handed)
         return handed
 
+    cdef bint _await_work(self):
+        """Spin for a while if that may pay, then get ready to sleep; whether not to."""
+        cdef int64_t start_ns, last_ns, budget_ns
+        cdef bint is_hit
+        start_ns = monotonic_ns()
+        if self._idle_since_ns == 0:
+            self._idle_since_ns = start_ns
+        budget_ns = 0
+        if self._table._free_count < self._table.capacity:
+            budget_ns = spin_budget(&self._waits, start_ns)
+            if budget_ns == 0:
+                self._waits.parked_count += 1
+        if budget_ns:
+            self._bell.c_arm(BELL_SPINNING)
+            if not self._is_idle():
+                self._bell.c_disarm()
+                return True
+            with nogil:
+                store_release(self._bell.is_running, 0)
+                last_ns = start_ns
+                while self._bell.c_is_spinning() and spin_step(
+                    &self._waits, start_ns, &last_ns, budget_ns
+                ):
+                    pass
+                is_hit = self._bell.c_disarm()
+                end_spin(&self._waits, start_ns, last_ns, is_hit)
+                store_release(self._bell.is_running, 1)
+            if is_hit:
+                return True
+        self._bell.c_arm(BELL_ASLEEP)
+        if self._is_idle():
+            return False
+        self._bell.c_disarm()
+        return True
+
     def drain(self):
         """Hand out what has come back, and go to sleep properly."""
         cdef int64_t budget = DRAIN_BUDGET
+        cdef int64_t start_ns = monotonic_ns()
+        cdef int64_t until_ns = start_ns + MAX_DRAIN_NS
         cdef bint finished = False
+        part_ways(
+            &self._waits, self._bell.reader_cpu, self._bell.ringer_cpu, start_ns
+        )
         self._bell.c_clear()
+        store_release(self._bell.is_running, 1)
         try:
-            while budget > 0:
+            while budget > 0 and monotonic_ns() < until_ns:
                 budget -= self._drain_rings(budget)
-                if budget > 0 and self._is_idle():
-                    self._bell.c_arm()
-                    if self._is_idle():
-                        finished = True
-                        break
-                    self._bell.c_disarm()
+                if budget > 0 and self._is_idle() and not self._await_work():
+                    finished = True
+                    break
         finally:
+            store_release(self._bell.is_running, 0)
             # Out of budget, or a client raised what stops the loop: come back.
             if not finished:
                 self._bell.c_ring()
@@ -339,6 +401,18 @@ cdef class Dispatcher:
                     answer.observed_ns = observed_ns
                     answer.outcome = OUTCOME_CANCELLED
                     answer.c_wake()
+
+    @property
+    def waits(self):
+        """Waits for answers: as `bytemlperf.runtime.hand_over.WaitCounts`."""
+        return (
+            self._waits.hit_count,
+            self._waits.miss_count,
+            self._waits.parked_count,
+            self._waits.preempted_count,
+            self._waits.spun_ns,
+            self._waits.moved_count,
+        )
 
     @property
     def free_count(self):

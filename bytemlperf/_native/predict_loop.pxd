@@ -2,6 +2,7 @@ from libc.stdint cimport int64_t
 
 from bytemlperf._native.batch_queue cimport BatchQueue
 from bytemlperf._native.completion_ring cimport BatchRecord, CompletionRing, Doorbell
+from bytemlperf._native.parking cimport Waits
 from bytemlperf._native.row_table cimport RowTable
 
 cdef struct InputLayout:
@@ -31,7 +32,7 @@ cdef class PredictLoop:
     cdef int64_t _max_wake_delay_ns
     cdef int64_t _skipped_wakes
     cdef int64_t _first_skipped_ns
-    cdef int64_t _short_batches         # in a row, up to now
+    cdef Waits _waits                   # for rows to be queued
     cdef readonly int64_t thread_index
     cdef readonly int64_t thread_count
     cdef readonly int64_t batch_count
@@ -40,4 +41,5 @@ cdef class PredictLoop:
     cdef bint _gather(self, int64_t count) noexcept nogil
     cdef dict _feeds(self, int64_t count, bint any_view)
     cdef void _publish(self, BatchRecord* batch) noexcept nogil
+    cdef int64_t _take(self, int64_t* batched_ns) noexcept nogil
     cdef bint _is_all_views(self) noexcept nogil

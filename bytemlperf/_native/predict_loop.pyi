@@ -31,7 +31,10 @@ class PredictLoop:
         on_outputs: Callable[[Any, dict[str, _Array], int], object] | None = None,
         kept_outputs: int = 0,
         max_wake_delay_ns: int = 0,
+        may_spin: bool = False,
     ) -> Self: ...
+    @property
+    def waits(self) -> tuple[int, int, int, int, int, int]: ...
     def serve(
         self, predict: Callable[[dict[str, _Array]], Mapping[str, _Array]]
     ) -> None: ...

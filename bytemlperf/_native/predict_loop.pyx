@@ -1,6 +1,6 @@
 """The loop of one predict thread: take a batch, gather, predict, stamp, publish.
 
-There are two passages of the GIL per batch: everything between publishing a batch and
+There are two passages of the GIL per batch: everything from publishing a batch to
 having the next one gathered runs without it.
 """
 
@@ -19,15 +19,25 @@ from bytemlperf._native.completion_ring cimport (
     CompletionRing,
     Doorbell,
 )
-from bytemlperf._native.posix cimport monotonic_ns
+from bytemlperf._native.parking cimport (
+    end_spin,
+    note_wait,
+    part_ways,
+    sched_getcpu,
+    spin_budget,
+    spin_step,
+    wait_for_quiet,
+)
+from bytemlperf._native.posix cimport monotonic_ns, store_release
 from bytemlperf._native.row_table cimport Row, RowTable
 
 from bytemlperf.errors import InternalError
 
-# A wake-up may be put off for at most so many batches in a row, and only after so many
-# that were short: a batch that turns out long must not keep finished ones waiting.
-cdef int64_t MAX_SKIPPED_WAKES = 16
-cdef int64_t MIN_SHORT_BATCHES = 16
+# A wake-up may be put off while finished batches are at most this share of what is
+# queued: then clients that hear late still ask again long before it is their turn.
+cdef int64_t MAX_SKIPPED_SHARE = 12
+# How long to let the loop thread finish what it does under the GIL before asking for it.
+cdef int64_t COURTESY_NS = 20_000
 cdef int64_t FOREVER = 0x7FFFFFFFFFFFFFFF
 
 
@@ -55,7 +65,9 @@ cdef class PredictLoop:
         For how many first batches `on_outputs` is called; -1 for all.
     max_wake_delay_ns : int, default 0
         How long a finished batch may wait for the next before the loop is woken, while
-        more batches are queued.
+        12 times as many batches are queued.
+    may_spin : bool, default False
+        Whether there is a processor to wait on without sleeping.
     """
 
     def __cinit__(
@@ -72,8 +84,10 @@ cdef class PredictLoop:
         on_outputs=None,
         int64_t kept_outputs=0,
         int64_t max_wake_delay_ns=0,
+        bint may_spin=False,
     ):
         cdef Py_ssize_t j
+        self._waits.is_allowed = may_spin
         self._queue = queue
         self._table = table
         self._ring = ring
@@ -179,29 +193,56 @@ cdef class PredictLoop:
 
     cdef void _publish(self, BatchRecord* batch) noexcept nogil:
         cdef int64_t service_ns = batch.done_ns - batch.started_ns
+        cdef int64_t waited_ns = 0
         self._ring.c_publish(self._taken, batch)
-        if 2 * service_ns < self._max_wake_delay_ns:
-            self._short_batches += 1
-        else:
-            self._short_batches = 0
-        # While the queue holds the next batches anyway, let completions gather: each
-        # wake-up of the loop takes the GIL just when this thread wants it back.
-        if (
-            batch.outcome == OUTCOME_OK
-            and self._short_batches >= MIN_SHORT_BATCHES
-            and self._skipped_wakes < MAX_SKIPPED_WAKES
-            and self._queue.c_count() >= 2 * self._queue.max_batch
+        # While the queue is deep, let completions gather: each wake-up of the loop costs
+        # this thread a system call, and takes the GIL just when it wants it back. The
+        # next batch is expected to take as long as this one.
+        if batch.outcome == OUTCOME_OK and self._queue.c_count() >= (
+            MAX_SKIPPED_SHARE * (self._skipped_wakes + 1) * self._queue.max_batch
         ):
-            if self._skipped_wakes == 0:
+            if self._skipped_wakes:
+                waited_ns = batch.done_ns - self._first_skipped_ns
+            else:
                 self._first_skipped_ns = batch.done_ns
-            if (
-                batch.done_ns - self._first_skipped_ns + service_ns
-                < self._max_wake_delay_ns
-            ):
+            if waited_ns + service_ns < self._max_wake_delay_ns:
                 self._skipped_wakes += 1
                 return
         self._skipped_wakes = 0
+        store_release(self._bell.ringer_cpu, sched_getcpu() + 1)
         self._bell.c_ring_if_armed()
+
+    cdef int64_t _take(self, int64_t* batched_ns) noexcept nogil:
+        """Take the next batch, waiting for it if need be; -1 if closed and drained."""
+        cdef int64_t start_ns, last_ns, budget_ns
+        cdef int64_t count = self._queue.c_take(self._taken, batched_ns, False, 0)
+        if count != 0:
+            return count
+        if self._skipped_wakes:
+            self._skipped_wakes = 0
+            self._bell.c_ring_if_armed()
+        start_ns = monotonic_ns()
+        part_ways(
+            &self._waits, self._bell.ringer_cpu, self._bell.reader_cpu, start_ns
+        )
+        budget_ns = spin_budget(&self._waits, start_ns)
+        if budget_ns:
+            last_ns = start_ns
+            while spin_step(&self._waits, start_ns, &last_ns, budget_ns):
+                if self._queue.c_count():
+                    count = self._queue.c_take(self._taken, batched_ns, False, 0)
+                    if count:
+                        break
+            end_spin(&self._waits, start_ns, last_ns, count > 0)
+        else:
+            self._waits.parked_count += 1
+        if count == 0:
+            count = self._queue.c_take(self._taken, batched_ns, True, FOREVER)
+        if count > 0:
+            note_wait(
+                &self._waits, self._table.rows[self._taken[0]].issued_ns - start_ns
+            )
+        return count
 
     def serve(self, predict):
         """Run until the queue is closed and drained, or predict raises fatally."""
@@ -209,20 +250,20 @@ cdef class PredictLoop:
         cdef int64_t count
         cdef int64_t batched_ns = 0
         cdef bint any_view = False
+        cdef bint is_finished = False
         cdef PyObject* payload
         try:
             while True:
                 with nogil:
-                    count = self._queue.c_take(self._taken, &batched_ns, False, 0)
-                    if count == 0:
-                        if self._skipped_wakes:
-                            self._skipped_wakes = 0
-                            self._bell.c_ring_if_armed()
-                        count = self._queue.c_take(
-                            self._taken, &batched_ns, True, FOREVER
-                        )
+                    # Only here, without the GIL: who is woken by it will want the GIL.
+                    if is_finished:
+                        self._publish(&batch)
+                        if batch.outcome == OUTCOME_FATAL:
+                            break
+                    count = self._take(&batched_ns)
                     if count > 0:
                         any_view = self._gather(count)
+                        wait_for_quiet(self._bell.is_running, COURTESY_NS)
                 if count < 0:
                     return
                 batch.batch_id = (
@@ -263,15 +304,25 @@ cdef class PredictLoop:
                     payload = <PyObject*>result
                     batch.payload = payload
                     result = None
-                self._publish(&batch)
-                if batch.outcome == OUTCOME_FATAL:
-                    return
+                is_finished = True
         finally:
             self._gathered_feeds.clear()
             self._buffers = []
             self._library = []
             self.has_exited = True
             self._bell.c_ring()
+
+    @property
+    def waits(self):
+        """Waits for rows: as `bytemlperf.runtime.hand_over.WaitCounts`."""
+        return (
+            self._waits.hit_count,
+            self._waits.miss_count,
+            self._waits.parked_count,
+            self._waits.preempted_count,
+            self._waits.spun_ns,
+            self._waits.moved_count,
+        )
 
     cdef bint _is_all_views(self) noexcept nogil:
         cdef Py_ssize_t j

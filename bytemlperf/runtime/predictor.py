@@ -26,6 +26,7 @@ from bytemlperf._native.dispatcher import Dispatcher
 from bytemlperf._native.predict_loop import PredictLoop
 from bytemlperf._native.row_table import RowTable
 from bytemlperf._native.timeline import Timeline
+from bytemlperf.runtime.hand_over import can_spin
 from bytemlperf.runtime.samples import Array
 from bytemlperf.runtime.scenario import Batching
 
@@ -176,6 +177,7 @@ class Predictor:
             capacity, input_count=0 if library is not None else len(inputs)
         )
         self._bell = Doorbell()
+        may_spin = can_spin(batching.predict_threads)
         rings = [CompletionRing(capacity) for _ in range(batching.predict_threads)]
         self.dispatcher = Dispatcher(
             self.queue,
@@ -185,6 +187,7 @@ class Predictor:
             timeline=timeline,
             on_failure=on_failure,
             stop_on_failure=stop_on_failure,
+            may_spin=may_spin,
         )
         self.space = SpaceGate(self.dispatcher)
         batch_samples = max_batch * samples_per_query
@@ -205,6 +208,7 @@ class Predictor:
                 on_outputs=on_outputs,
                 kept_outputs=kept_outputs,
                 max_wake_delay_ns=batching.max_wake_delay_us * 1000,
+                may_spin=may_spin,
             )
             for index, ring in enumerate(rings)
         ]

@@ -73,9 +73,10 @@ class Batching(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_queued : int, optional
         Queries that may wait at once, >= 1. None: as many as there are clients in a
         closed loop, 1024 for a `Scheduler`.
-    max_wake_delay_us : int, default 200
+    max_wake_delay_us : int, default 1000
         How long a finished batch may wait for the next one to finish before the event
-        loop is woken, us, >= 0; only while two more batches are queued.
+        loop is woken, us, >= 0; only while at least 12 times as many batches are queued
+        as are finished, so that the delay is small against the wait in the queue.
 
     Raises
     ------
@@ -87,7 +88,7 @@ class Batching(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_delay_us: int = 0
     predict_threads: int = 1
     max_queued: int | None = None
-    max_wake_delay_us: int = 200
+    max_wake_delay_us: int = 1000
 
     def __post_init__(self) -> None:
         _require(self.max_batch >= 1, f"max_batch must be >= 1, not {self.max_batch}")
