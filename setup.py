@@ -9,6 +9,11 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 DEBUG = os.environ.get("BYTEMLPERF_DEBUG") == "1"
+# Such as "address,undefined" or "thread": the run needs that runtime preloaded.
+SANITIZE = os.environ.get("BYTEMLPERF_SANITIZE", "")
+SANITIZE_FLAGS = (
+    [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer"] if SANITIZE else []
+)
 NATIVE = Path("bytemlperf/_native")
 
 DIRECTIVES = {
@@ -26,8 +31,8 @@ extensions = [
         f"bytemlperf._native.{source.stem}",
         [str(source)],
         define_macros=[("BYTEMLPERF_DEBUG", "1" if DEBUG else "0")],
-        extra_compile_args=["-O0", "-g"] if DEBUG else ["-O3"],
-        extra_link_args=["-pthread"],
+        extra_compile_args=[*(["-O0", "-g"] if DEBUG else ["-O3"]), *SANITIZE_FLAGS],
+        extra_link_args=["-pthread", *SANITIZE_FLAGS],
     )
     for source in sorted(NATIVE.glob("*.pyx"))
 ]
