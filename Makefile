@@ -4,6 +4,7 @@ PYTHON ?= $(firstword $(wildcard .venv-test/bin/python) python3)
 NATIVE := bytemlperf/_native
 .DEFAULT_GOAL := build
 .PHONY: build debug test test-debug lint format typecheck bench annotate ci clean
+.PHONY: audit sbom faults soak
 
 # Flags do not show in timestamps, so both builds start from nothing; the stamp goes so
 # that run.sh and test.sh build again for themselves.
@@ -35,6 +36,23 @@ bench: build
 annotate:
 	$(PYTHON) -m cython -3 --annotate $(NATIVE)/*.pyx
 	@echo "see $(NATIVE)/*.html"
+
+# Known weaknesses of what is installed, and a list of it (CycloneDX). The first asks a
+# public database; both need the "audit" extra.
+audit:
+	$(PYTHON) -m pip_audit --local --skip-editable
+
+sbom:
+	mkdir -p dist
+	$(PYTHON) -m cyclonedx_py environment --output-reproducible -o dist/sbom.cdx.json
+
+# How much the reliability suites do by hand; short versions run with the tests.
+faults:
+	$(PYTHON) tests/reliability/suite.py --tries 5 --deadlines
+
+soak:
+	$(PYTHON) tests/reliability/soak.py load --seconds 600
+	$(PYTHON) tests/reliability/soak.py clients
 
 ci:
 	bash .ci/run

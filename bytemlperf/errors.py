@@ -29,7 +29,10 @@ import difflib
 from collections.abc import Iterable
 from typing import ClassVar
 
+import msgspec
+
 __all__ = [
+    "MALFORMED",
     "BackendError",
     "BackendUnavailableError",
     "BytemlperfError",
@@ -49,6 +52,10 @@ __all__ = [
     "WorkerError",
 ]
 
+
+# What reading somebody else's JSON may raise: not JSON or of another form, not UTF-8,
+# or nested deeper than the interpreter's stack.
+MALFORMED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 # Below it a guess at what was meant is noise.
 MIN_LIKENESS = 0.5

@@ -25,7 +25,7 @@ from bytemlperf.datasets.draft import (
 from bytemlperf.datasets.image_source import ImageSource, decode_rgb, require_pillow
 from bytemlperf.datasets.image_transforms import find_recipe, transform_image
 from bytemlperf.datasets.sample_cache import SampleWriter
-from bytemlperf.errors import PrepareError
+from bytemlperf.errors import MALFORMED, PrepareError
 from bytemlperf.tensor_spec import TensorSpec
 
 __all__ = ["draft", "image_geometry"]
@@ -218,7 +218,7 @@ def _find_sample(archive: Path) -> _Found:
     label_file = archive.with_name("labels.json")
     try:
         rows = msgspec.json.decode(label_file.read_bytes(), type=list[_LabelRow])
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, *MALFORMED) as error:
         raise PrepareError(
             f"{label_file} should be a list of objects with index and wnid",
             detail=str(error),

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from bytemlperf.errors import PrepareError
+from bytemlperf.errors import MALFORMED, PrepareError
 
 __all__ = [
     "MANIFEST_NAME",
@@ -181,7 +181,7 @@ def load_prepared(folder: Path) -> PreparedSamples:
     manifest = folder / MANIFEST_NAME
     try:
         stored = msgspec.json.decode(manifest.read_bytes(), type=PreparedSamples)
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, *MALFORMED) as error:
         raise PrepareError(
             f"no readable manifest {MANIFEST_NAME!r} in the sample cache {folder}",
             detail=str(error),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from bytemlperf.errors import PrepareError
+from bytemlperf.errors import MALFORMED, PrepareError
 
 __all__ = ["Question", "SquadText", "read_squad"]
 
@@ -101,7 +101,7 @@ def read_squad(path: Path, *, article_stride: int = 1) -> SquadText:
     """
     try:
         content = msgspec.json.decode(path.read_bytes(), type=_File)
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, *MALFORMED) as error:
         raise PrepareError(
             f"{path} is not a readable SQuAD v1.1 file", detail=str(error)
         ) from error

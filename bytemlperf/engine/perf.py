@@ -102,7 +102,13 @@ def measure_point(
 
 
 def _tell(emitter: Emitter, progress: Progress, total: int, batch_size: int) -> None:
-    """Pass a running point's figures on."""
+    """Pass a running point's figures on.
+
+    Nothing is said while nothing is answered: the launcher takes silence for a hang,
+    and a clock that ticks beside a predict that hangs would hide it.
+    """
+    if progress.recent_p50_ns is None:
+        return
     stage = "warm-up" if progress.is_warm_up else "measuring"
     text = f"{stage} {progress.recent_qps * batch_size:.4g} samples/s"
     if progress.recent_p50_ns is not None:

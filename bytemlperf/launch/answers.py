@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from bytemlperf.errors import BackendError, ConfigError, UnknownNameError
+from bytemlperf.errors import MALFORMED, BackendError, ConfigError, UnknownNameError
 
 __all__ = [
     "Question",
@@ -118,7 +118,7 @@ def read_answers(path: Path | None) -> dict[str, Any]:
         return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
     except OSError as error:
         raise ConfigError(f"cannot read answers {path}: {error.strerror}") from error
-    except msgspec.MsgspecError as error:
+    except MALFORMED as error:
         raise ConfigError(
             f"{path}: expected a JSON object of answers: {error}"
         ) from error

@@ -13,6 +13,7 @@ from pathlib import Path
 from bytemlperf.launch.environment import resolve_environment
 from bytemlperf.launch.hardware import CommandFinder
 from bytemlperf.launch.task_run import WorkerCommand
+from bytemlperf.launch.worker_variables import without_secrets
 
 __all__ = ["command_finder"]
 
@@ -43,7 +44,11 @@ def command_finder(cache_dir: Path, progress: Callable[[str], None]) -> CommandF
         return WorkerCommand(
             argv=(str(environment.python), "-m", ENGINE),
             # Unbuffered: the last words of a worker that is killed are in its log.
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **environment.variables},
+            env={
+                **without_secrets(os.environ),
+                "PYTHONUNBUFFERED": "1",
+                **environment.variables,
+            },
             kind=environment.kind,
         )
 

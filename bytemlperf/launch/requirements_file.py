@@ -158,7 +158,8 @@ class _Reader:
             raise ConfigError(f"{path} includes itself")
         try:
             text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:
+            # ValueError: not UTF-8, or a name with a null byte.
             raise ConfigError(f"cannot read requirements {path}: {error}") from error
         for number, line in _logical_lines(text):
             self.lines.append(line)
@@ -182,7 +183,7 @@ class _Reader:
         if _is_archive(text):
             self.archives.append(text)
             local = path.parent / text.removeprefix("file://")
-            if local.is_file():
+            if "\0" not in text and local.is_file():
                 self.files.append(local)
             return
         try:

@@ -16,7 +16,7 @@ import msgspec
 import platformdirs
 
 from bytemlperf.engine.messages import PreparedTask, TaskDescribed
-from bytemlperf.errors import ConfigError
+from bytemlperf.errors import MALFORMED, ConfigError
 from bytemlperf.launch.request import SessionRequest
 from bytemlperf.report.storage import OutFolder, write_json_atomic
 from bytemlperf.workloads import WorkloadFile
@@ -174,7 +174,7 @@ def load_request(folder: Path) -> tuple[SessionRequest, dict[str, str]]:
                 hint="another version of bytemlperf wrote it; measure anew",
             )
         request = msgspec.convert(stored.request, SessionRequest, dec_hook=_to_path)
-    except msgspec.MsgspecError as error:
+    except MALFORMED as error:
         raise ConfigError(f"{path}: {error}") from error
     return (
         msgspec.structs.replace(request, out_dir=folder, resume=True),

@@ -26,7 +26,7 @@ from pathlib import Path
 
 import msgspec
 
-from bytemlperf.errors import StorageError
+from bytemlperf.errors import MALFORMED, StorageError
 
 __all__ = ["Entry", "Progress", "find_or_build", "hash_tree", "locked"]
 
@@ -263,7 +263,7 @@ def _read(folder: Path) -> Entry | None:
     """Return the entry of a folder, or None if there is none or it is not intact."""
     try:
         entry = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Entry)
-    except (FileNotFoundError, NotADirectoryError, msgspec.MsgspecError):
+    except (FileNotFoundError, NotADirectoryError, *MALFORMED):
         return None
     artefact = folder / entry.artefact
     if not artefact.exists() or _files(artefact) != entry.sizes:

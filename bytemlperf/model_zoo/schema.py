@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from bytemlperf.errors import ConfigError
+from bytemlperf.errors import MALFORMED, ConfigError
 from bytemlperf.model_zoo.legacy_fields import (
     DTYPES,
     derive_input,
@@ -192,7 +192,7 @@ def parse_model_info(body: bytes, where: str) -> ModelInfo:
     """
     try:
         raw = msgspec.json.decode(body)
-    except msgspec.DecodeError as error:
+    except MALFORMED as error:
         raise ConfigError(f"{where}: expected JSON: {error}") from error
     try:
         info = msgspec.convert(raw, ModelInfo)

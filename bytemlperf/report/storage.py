@@ -17,7 +17,7 @@ from typing import TypeVar
 
 import msgspec
 
-from bytemlperf.errors import ConfigError, StorageError
+from bytemlperf.errors import MALFORMED, ConfigError, StorageError
 from bytemlperf.report.schema import SCHEMA_VERSION, InvocationIndex, TaskResult
 
 __all__ = [
@@ -302,7 +302,7 @@ def _read(path: Path, stored_type: type[Stored]) -> Stored:
         raise ConfigError(f"cannot read {path}: {_meaning(error)}") from error
     try:
         raw = msgspec.json.decode(body)
-    except msgspec.DecodeError as error:
+    except MALFORMED as error:
         raise ConfigError(f"{path}: expected JSON: {error}") from error
     # The version first: another version's fields would be blamed otherwise.
     version = raw.get("schema_version") if isinstance(raw, dict) else None

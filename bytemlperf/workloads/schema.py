@@ -13,7 +13,7 @@ from typing import Annotated
 
 import msgspec
 
-from bytemlperf.errors import ConfigError
+from bytemlperf.errors import MALFORMED, ConfigError
 
 __all__ = ["Workload", "WorkloadFile", "parse_workload", "read_workload"]
 
@@ -111,7 +111,7 @@ def parse_workload(body: bytes, where: str) -> Workload:
     """
     try:
         raw = msgspec.json.decode(body)
-    except msgspec.DecodeError as error:
+    except MALFORMED as error:
         raise ConfigError(f"{where}: expected JSON: {error}") from error
     if isinstance(raw, dict):
         unknown = sorted(set(raw) - set(Workload.__struct_fields__))

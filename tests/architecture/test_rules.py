@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-RULES = "TID251,TID252,TID253,T201"
+RULES = "TID251,TID252,TID253,T201,S102,S301,S302,S307,S602,S604,S605"
 
 
 def ruff(*arguments: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -46,6 +47,9 @@ def test_package_keeps_the_rules():
         ("quality/metrics.py", "import torch", "TID253"),
         ("datasets/images.py", "import transformers", "TID253"),
         ("runtime/plan.py", "from . import clock", "TID252"),
+        ("report/storage.py", "import pickle\n\npickle.loads(b'')", "S301"),
+        ("workloads/schema.py", "eval('1')", "S307"),
+        ("launch/process.py", "import os\n\nos.system('x' + y)", "S605"),
     ],
 )
 def test_violation_is_found(path, line, rule):
@@ -67,3 +71,32 @@ def test_place_for_it_is_allowed(path, line):
     """Each rule has the one place where the thing is done."""
     done = ruff("--stdin-filename", f"bytemlperf/{path}", "-", text=f"{line}\n")
     assert done.returncode == 0, done.stdout
+
+
+# Readers that run code from a file unless they are told not to.
+SAFE_ARGUMENTS = {"torch.load": "weights_only=True", "np.load": "allow_pickle=False"}
+
+
+def unsafe_reads(source: str) -> list[str]:
+    """Return the calls of such readers that are not told."""
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    return [
+        ast.unparse(call)
+        for call in calls
+        if (wanted := SAFE_ARGUMENTS.get(ast.unparse(call.func)))
+        and wanted not in {ast.unparse(keyword) for keyword in call.keywords}
+    ]
+
+
+def test_no_file_runs_code():
+    """Also where a library's default would be the safe one today."""
+    for path in (ROOT / "bytemlperf").rglob("*.py"):
+        assert unsafe_reads(path.read_text()) == [], path
+
+
+def test_an_unsafe_read_is_found():
+    """The rule bites."""
+    assert unsafe_reads("torch.load(path)\nnp.load(p, allow_pickle=True)") == [
+        "torch.load(path)",
+        "np.load(p, allow_pickle=True)",
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from pathlib import Path
@@ -105,7 +106,7 @@ def test_example_refuses_what_it_cannot_run(acme, model):
 def test_compile_result_of_the_page_parses():
     """The dictionary that vendors copy is a valid one, with every key there is."""
     (block,) = re.findall(r"### The compile result\n\n```python\n(.*?)```", GUIDE, re.S)
-    raw = eval(block)
+    raw = ast.literal_eval(block)
     parse_compile_result(raw, "GOYA")
     assert set(raw) == set(CompileResult.__struct_fields__)
 
@@ -113,7 +114,7 @@ def test_compile_result_of_the_page_parses():
 def test_error_of_the_page_is_the_real_one():
     """The quoted message for a missing key is what a vendor will see."""
     (block,) = re.findall(r"### The compile result\n\n```python\n(.*?)```", GUIDE, re.S)
-    raw = eval(block)
+    raw = ast.literal_eval(block)
     del raw["segments"][0]["sg_idx"]
     (quoted,) = re.findall(r"such\s+as `` (.*?) ``", GUIDE, re.S)
     with pytest.raises(Exception, match=re.escape(quoted)):

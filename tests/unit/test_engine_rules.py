@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import msgspec
 import numpy as np
 import pytest
 
 from bytemlperf.engine.calibration import CalibrationData
 from bytemlperf.engine.host import busy_host, describe_host
+from bytemlperf.engine.perf import _tell
 from bytemlperf.engine.point import distribution
 from bytemlperf.engine.point_plan import (
     MAX_POINT_OVERRUN,
@@ -18,7 +21,7 @@ from bytemlperf.engine.point_plan import (
     warm_up_seconds,
 )
 from bytemlperf.engine.validity import harness_share, invalid_reasons
-from bytemlperf.runtime import Histogram
+from bytemlperf.runtime import Histogram, Progress
 
 MS = 1_000_000
 
@@ -127,3 +130,21 @@ def test_calibration_drops_no_tail():
     assert data.get_item_count() == 7
     with pytest.raises(IndexError, match="batch 3 of 3"):
         data.get_samples(3)
+
+
+def test_a_point_that_answers_nothing_is_silent():
+    """The launcher's deadline sees a hang only if nobody talks beside it."""
+    said = []
+    emitter = SimpleNamespace(progress=lambda *figures: said.append(figures))
+    hung = Progress(
+        done_queries=0,
+        elapsed_ns=10**9,
+        recent_qps=0.0,
+        recent_p50_ns=None,
+        recent_p99_ns=None,
+        is_warm_up=False,
+    )
+    _tell(emitter, hung, 60, 8)
+    assert said == []
+    _tell(emitter, msgspec.structs.replace(hung, recent_p50_ns=5), 60, 8)
+    assert len(said) == 1

@@ -1,0 +1,223 @@
+"""What reads bytes that somebody else wrote, each as a function of bytes.
+
+A target returns for good input and for bad input that is refused as it should be; what
+it lets through (any other error) is a finding.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import tempfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from cyclopts import CycloptsError
+from support.sample_results import make_point, make_result
+
+from bytemlperf import model_zoo, workloads
+from bytemlperf.backends.compile_result import parse_compile_result
+from bytemlperf.cli import app
+from bytemlperf.engine.messages import PointDone, Warned
+from bytemlperf.errors import MALFORMED, BytemlperfError
+from bytemlperf.launch.answers import parse_profile
+from bytemlperf.launch.journal import Journal, TaskOpened, parse_records
+from bytemlperf.launch.requirements_file import read_requirements
+from bytemlperf.launch.resume import REQUEST_NAME, load_request
+from bytemlperf.model_zoo.schema import parse_model_info
+from bytemlperf.report.storage import read_index, read_result
+from bytemlperf.runtime import Histogram
+from bytemlperf.workloads.schema import parse_workload
+
+__all__ = ["TARGETS", "Target"]
+
+Target = Callable[[bytes], object]
+# V2, compressed: the cookie of http://hdrhistogram.org's encoding.
+HDR_COOKIE = (0x1C849314).to_bytes(4, "big")
+FOLDER = Path(tempfile.mkdtemp(prefix="bytemlperf-fuzz-"))
+
+
+def _in_file(name: str, read: Callable[[Path], object]) -> Target:
+    path = FOLDER / name
+
+    def target(data: bytes) -> object:
+        path.write_bytes(data)
+        return read(path)
+
+    return target
+
+
+def _profile(data: bytes) -> object:
+    return parse_profile(_decoded(data, list[dict]), "FUZZ")
+
+
+def _compile_result(data: bytes) -> object:
+    return parse_compile_result(_decoded(data, object), "FUZZ")
+
+
+def _decoded(data: bytes, wanted: Any) -> Any:
+    """Decode as the worker's messages are before anybody parses them."""
+    try:
+        return msgspec.json.decode(data, type=wanted)
+    except MALFORMED as error:
+        raise msgspec.DecodeError(str(error)) from error
+
+
+def _command_line(data: bytes) -> object:
+    words = data.decode(errors="replace").split()
+    # These print and are done; what they print is not the parser's business.
+    words = [word for word in words if word not in ("-h", "--help", "--version")]
+    return app.parse_args(words, print_error=False, exit_on_error=False)
+
+
+def _histogram_payload(data: bytes) -> object:
+    """Put damage behind the compression and the base64, where few bytes reach."""
+    packed = zlib.compress(data)
+    envelope = HDR_COOKIE + len(packed).to_bytes(4, "big")
+    return Histogram.decode(base64.b64encode(envelope + packed))
+
+
+def _request_file(path: Path) -> object:
+    path.replace(FOLDER / REQUEST_NAME)
+    return load_request(FOLDER)
+
+
+REFUSALS = (BytemlperfError, CycloptsError, msgspec.MsgspecError)
+
+RAW: dict[str, Target] = {
+    "workload": lambda data: parse_workload(data, "fuzz"),
+    "model": lambda data: parse_model_info(data, "fuzz"),
+    "profile": _profile,
+    "compile_result": _compile_result,
+    "result": _in_file("result.json", read_result),
+    "index": _in_file("index.json", read_index),
+    "request": _in_file("request", _request_file),
+    "requirements": _in_file("requirements.txt", read_requirements),
+    "journal": parse_records,
+    "histogram": Histogram.decode,
+    "histogram_payload": _histogram_payload,
+    "command_line": _command_line,
+}
+
+
+def _guarded(target: Target) -> Target:
+    def run(data: bytes) -> object:
+        try:
+            return target(data)
+        except REFUSALS:
+            return None
+
+    return run
+
+
+TARGETS = {name: _guarded(target) for name, target in RAW.items()}
+
+
+def seeds(name: str) -> list[bytes]:
+    """Return good input to begin from.
+
+    Parameters
+    ----------
+    name : str
+        A target.
+
+    Returns
+    -------
+    list of bytes
+        At least one.
+    """
+    zoo = Path(model_zoo.__file__).parent
+    tasks = Path(workloads.__file__).parent
+    if name == "workload":
+        return [path.read_bytes() for path in sorted(tasks.glob("*.json"))]
+    if name == "model":
+        return [path.read_bytes() for path in sorted(zoo.glob("*.json"))]
+    return [_SEEDS[name]()]
+
+
+def _journal() -> bytes:
+    path = FOLDER / "seed.bin"
+    path.unlink(missing_ok=True)
+    with Journal.open(path) as journal:
+        journal.append(TaskOpened(1, "t", "CPU", {"model": "m"}, "f", "now", []))
+        journal.append(PointDone(make_point(4, query_count=10)))
+        journal.append(Warned("x"))
+    return path.read_bytes()
+
+
+_SEEDS: dict[str, Callable[[], bytes]] = {
+    "profile": lambda: json.dumps(
+        [
+            {
+                "name": "precision",
+                "note": "which?",
+                "dialog_type": "Radiolist Dialog",
+                "type": "str",
+                "default": "1",
+                "options": [["1", "FP32"], ["2", "FP16"]],
+            }
+        ]
+    ).encode(),
+    "compile_result": lambda: json.dumps(
+        {
+            "model": "m",
+            "framework": "Onnx",
+            "compile_precision": "FP32",
+            "input_type": ["FLOAT32"],
+            "max_batch_size": 8,
+            "compile_status": "success",
+            "sg_percent": 100,
+            "segments": [
+                {
+                    "sg_idx": 0,
+                    "is_fallback": False,
+                    "input_tensor_map": {"x": [1, 3]},
+                    "output_tensor_map": {"y": [1]},
+                    "compiled_model": [{"compiled_bs": 1, "compiled_obj": "p"}],
+                }
+            ],
+        }
+    ).encode(),
+    "result": lambda: msgspec.json.encode(make_result()),
+    "index": lambda: json.dumps(
+        {
+            "schema_version": 1,
+            "invocation_id": "i",
+            "command_line": [],
+            "started_at_utc": "",
+            "finished_at_utc": "",
+            "status": "ok",
+            "exit_code": 0,
+            "tasks": [],
+        }
+    ).encode(),
+    "request": lambda: json.dumps(
+        {
+            "request_version": 1,
+            "model_sha256": {"t": "f"},
+            "request": {
+                "tasks": [
+                    {
+                        "name": "t",
+                        "path": "/t.json",
+                        "sha256": "f",
+                        "workload": {"model": "m"},
+                    }
+                ],
+                "hardware_types": ["CPU"],
+                "out_dir": "/o",
+                "cache_dir": "/c",
+            },
+        }
+    ).encode(),
+    "requirements": lambda: b"numpy>=1.26 ; python_version >= '3.11'\n",
+    "journal": _journal,
+    "histogram": lambda: Histogram.from_values([1, 10**6, 10**9]).encode().encode(),
+    "histogram_payload": lambda: zlib.decompress(
+        base64.b64decode(Histogram.from_values([1, 10**6, 10**9]).encode())[8:]
+    ),
+    "command_line": lambda: b"--tasks all --hardware_type CPU --seed 3 --out x",
+}
