@@ -37,8 +37,10 @@ extensions = [
     for source in sorted(NATIVE.glob("*.pyx"))
 ]
 
-# Each build keeps its own C files: Cython does not notice that directives changed.
-C_FOLDER = Path("build") / ("cython-debug" if DEBUG else "cython-release")
+# Each build keeps its own C files, and so its own objects: neither Cython nor setuptools
+# notices that directives or flags changed.
+KIND = "sanitized" if SANITIZE else "debug" if DEBUG else "release"
+C_FOLDER = Path("build") / f"cython-{KIND}"
 
 setup(
     ext_modules=cythonize(
