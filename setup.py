@@ -37,7 +37,7 @@ extensions = [
     for source in sorted(NATIVE.glob("*.pyx"))
 ]
 
-# Each build keeps its own C files, and so its own objects: neither Cython nor setuptools
+# Each build keeps its own C files and objects: neither Cython nor setuptools
 # notices that directives or flags changed.
 KIND = "sanitized" if SANITIZE else "debug" if DEBUG else "release"
 C_FOLDER = Path("build") / f"cython-{KIND}"
