@@ -37,13 +37,14 @@ extensions = [
     for source in sorted(NATIVE.glob("*.pyx"))
 ]
 
-# Each build keeps its own C files and objects: neither Cython nor setuptools
-# notices that directives or flags changed.
+# Each build has a folder of its own: neither Cython nor setuptools notices that
+# directives or flags changed, and both would take what another build has left.
 KIND = "sanitized" if SANITIZE else "debug" if DEBUG else "release"
-C_FOLDER = Path("build") / f"cython-{KIND}"
+BUILD = Path("build") / KIND
 
 setup(
     ext_modules=cythonize(
-        extensions, compiler_directives=DIRECTIVES, build_dir=str(C_FOLDER)
-    )
+        extensions, compiler_directives=DIRECTIVES, build_dir=str(BUILD / "cython")
+    ),
+    options={"build": {"build_base": str(BUILD)}},
 )
