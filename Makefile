@@ -4,7 +4,7 @@ PYTHON ?= $(firstword $(wildcard .venv-test/bin/python) python3)
 NATIVE := bytemlperf/_native
 .DEFAULT_GOAL := build
 .PHONY: build debug test test-debug lint format typecheck bench annotate ci clean
-.PHONY: audit sbom faults soak
+.PHONY: audit sbom faults soak sanitize
 
 # Flags do not show in timestamps, so both builds start from nothing; the stamp goes so
 # that run.sh and test.sh build again for themselves.
@@ -19,6 +19,17 @@ test:
 
 test-debug: debug
 	$(PYTHON) -m pytest tests/native
+
+# The native code under AddressSanitizer and UndefinedBehaviorSanitizer. Python itself is
+# not instrumented, so leaks are not looked for.
+SANITIZED := $(PYTHON) -m pytest tests/native tests/unit/test_runtime_run.py \
+	tests/unit/test_runtime_scheduler.py -p no:cacheprovider -x -q
+sanitize: clean-native
+	BYTEMLPERF_DEBUG=1 BYTEMLPERF_SANITIZE=address,undefined \
+		$(PYTHON) setup.py --quiet build_ext --inplace --force
+	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1 $(SANITIZED)
+	$(MAKE) --no-print-directory build
 
 lint:
 	bash scripts/lint.sh $(PYTHON)

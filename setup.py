@@ -9,6 +9,11 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 DEBUG = os.environ.get("BYTEMLPERF_DEBUG") == "1"
+# Such as "address,undefined" or "thread": the run needs that runtime preloaded.
+SANITIZE = os.environ.get("BYTEMLPERF_SANITIZE", "")
+SANITIZE_FLAGS = (
+    [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer"] if SANITIZE else []
+)
 NATIVE = Path("bytemlperf/_native")
 
 DIRECTIVES = {
@@ -26,17 +31,20 @@ extensions = [
         f"bytemlperf._native.{source.stem}",
         [str(source)],
         define_macros=[("BYTEMLPERF_DEBUG", "1" if DEBUG else "0")],
-        extra_compile_args=["-O0", "-g"] if DEBUG else ["-O3"],
-        extra_link_args=["-pthread"],
+        extra_compile_args=[*(["-O0", "-g"] if DEBUG else ["-O3"]), *SANITIZE_FLAGS],
+        extra_link_args=["-pthread", *SANITIZE_FLAGS],
     )
     for source in sorted(NATIVE.glob("*.pyx"))
 ]
 
-# Each build keeps its own C files: Cython does not notice that directives changed.
-C_FOLDER = Path("build") / ("cython-debug" if DEBUG else "cython-release")
+# Each build has a folder of its own: neither Cython nor setuptools notices that
+# directives or flags changed, and both would take what another build has left.
+KIND = "sanitized" if SANITIZE else "debug" if DEBUG else "release"
+BUILD = Path("build") / KIND
 
 setup(
     ext_modules=cythonize(
-        extensions, compiler_directives=DIRECTIVES, build_dir=str(C_FOLDER)
-    )
+        extensions, compiler_directives=DIRECTIVES, build_dir=str(BUILD / "cython")
+    ),
+    options={"build": {"build_base": str(BUILD)}},
 )

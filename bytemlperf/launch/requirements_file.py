@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 import msgspec
+from packaging.markers import UndefinedComparison
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
@@ -188,13 +189,16 @@ class _Reader:
             return
         try:
             requirement = Requirement(text)
-        except InvalidRequirement as error:
+            is_wanted = requirement.marker is None or requirement.marker.evaluate(
+                {"extra": ""}
+            )
+        except (InvalidRequirement, UndefinedComparison) as error:
             raise ConfigError(
                 f"{path}:{number}: expected a requirement, came {line!r}",
                 detail=str(error).splitlines()[0],
                 hint="a package that is kept as source goes in as a wheel",
             ) from error
-        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+        if is_wanted:
             requirement.name = canonicalize_name(requirement.name)
             (self.constraints if constraint else self.requirements).append(requirement)
 

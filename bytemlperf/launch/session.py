@@ -19,6 +19,7 @@ from bytemlperf.engine.messages import MeasureJob, PreparedTask
 from bytemlperf.errors import ConfigError, InternalError, StorageError
 from bytemlperf.launch.answers import answer_questions, check_names, read_answers
 from bytemlperf.launch.command import command_finder
+from bytemlperf.launch.done import Done
 from bytemlperf.launch.hardware import CommandFinder, Hardware, open_hardware
 from bytemlperf.launch.index_file import EXIT_CODES, IndexFile
 from bytemlperf.launch.interruption import Interruption
@@ -36,7 +37,7 @@ from bytemlperf.launch.session_setup import (
     hash_models,
     locked_folder,
 )
-from bytemlperf.launch.task_run import Done, TaskRun
+from bytemlperf.launch.task_run import TaskRun
 from bytemlperf.model_zoo import load_model_info
 from bytemlperf.report.schema import InvocationIndex
 from bytemlperf.report.storage import OutFolder, TaskFolder, read_result

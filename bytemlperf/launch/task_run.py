@@ -14,24 +14,21 @@ from types import TracebackType
 import msgspec
 
 from bytemlperf.engine.messages import (
-    AccuracyDone,
-    CompileDone,
     Event,
     Failed,
     Finished,
     Job,
-    NumericDone,
     Phase,
     PointDone,
     PointFailed,
     PointSkipped,
     Progress,
     TaskDescribed,
-    VendorBenchmark,
     Warned,
 )
 from bytemlperf.errors import ConfigError
 from bytemlperf.launch.assemble import assemble_task
+from bytemlperf.launch.done import SEPARATE_PHASES, Done, with_record
 from bytemlperf.launch.interruption import Interruption
 from bytemlperf.launch.journal import (
     JOURNAL_VERSION,
@@ -58,24 +55,13 @@ from bytemlperf.runtime.clock import now_ns, utc_now
 from bytemlperf.workloads import Workload, WorkloadFile
 
 __all__ = [
-    "DONE_PHASES",
     "STARTUP_DEADLINE_SECONDS",
-    "Done",
     "TaskRun",
     "WorkerCommand",
     "show_event",
 ]
 
 STARTUP_DEADLINE_SECONDS = 180.0
-# Phases after compile that stand for themselves: one that kills its worker is left out.
-SEPARATE_PHASES = ("accuracy", "numeric", "vendor_benchmark")
-DONE_PHASES: dict[type, str] = {
-    TaskDescribed: "describe",
-    CompileDone: "compile",
-    AccuracyDone: "accuracy",
-    NumericDone: "numeric",
-    VendorBenchmark: "vendor_benchmark",
-}
 NS_PER_S = 1_000_000_000
 
 
@@ -95,24 +81,6 @@ class WorkerCommand(msgspec.Struct, frozen=True):
     argv: tuple[str, ...]
     env: dict[str, str]
     kind: str
-
-
-class Done(msgspec.Struct, frozen=True):
-    """What earlier workers of a task have done.
-
-    Parameters
-    ----------
-    batch_sizes : tuple of int
-        Measured, skipped or failed.
-    phases : tuple of str
-        Done or failed.
-    ns_per_sample : float or None
-        Median service time per sample of the last measured point.
-    """
-
-    batch_sizes: tuple[int, ...]
-    phases: tuple[str, ...]
-    ns_per_sample: float | None
 
 
 class TaskRun:
@@ -203,7 +171,7 @@ class TaskRun:
         """Begin with what an earlier run has on disk."""
         for record in contents.records:
             self._records.append(record)
-            self.done = _with_record(self.done, record)
+            self.done = with_record(self.done, record)
         opened = self._records[0] if self._records else None
         if opened is None:
             return
@@ -410,32 +378,9 @@ class TaskRun:
         """Put a record on disk, and the result as it is now."""
         self._journal.append(record)
         self._records.append(record)
-        self.done = _with_record(self.done, record)
+        self.done = with_record(self.done, record)
         # Also in between: whoever kills the command finds a result all the same.
         self.publish()
-
-
-def _with_record(done: Done, record: JournalRecord) -> Done:
-    """Return what is done, now that a record is on disk."""
-    batch_size, phase = None, DONE_PHASES.get(type(record))
-    ns_per_sample = done.ns_per_sample
-    if isinstance(record, PointDone):
-        batch_size = record.point.batch_size
-        if record.point.query_count:
-            ns_per_sample = record.point.service.p50_ns / batch_size
-    elif isinstance(record, PointSkipped):
-        batch_size = record.skipped.batch_size
-    elif isinstance(record, PointFailed):
-        failure = record.failure
-        if failure.batch_size is None or failure.phase in SEPARATE_PHASES:
-            phase = failure.phase
-        else:
-            batch_size = failure.batch_size
-    return Done(
-        done.batch_sizes if batch_size is None else (*done.batch_sizes, batch_size),
-        done.phases if phase is None else (*done.phases, phase),
-        ns_per_sample,
-    )
 
 
 def show_event(observer: Observer, event: Event) -> None:

@@ -31,12 +31,13 @@ from bytemlperf.launch.cluster.follow import (
 )
 from bytemlperf.launch.cluster.orders import GateAsked, JournalGrew, TaskEnded
 from bytemlperf.launch.cluster.view import Host, HostLostError
+from bytemlperf.launch.done import DONE_PHASES
 from bytemlperf.launch.hardware import failure_of
 from bytemlperf.launch.interruption import Interruption
 from bytemlperf.launch.journal import JournalRecord, TaskOpened
 from bytemlperf.launch.observer import Observer
 from bytemlperf.launch.request import SessionRequest
-from bytemlperf.launch.task_run import DONE_PHASES, TaskRun, show_event
+from bytemlperf.launch.task_run import TaskRun, show_event
 from bytemlperf.report.schema import Point
 from bytemlperf.runtime.clock import now_ns
 from bytemlperf.workloads import WorkloadFile
