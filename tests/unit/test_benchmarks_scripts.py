@@ -34,6 +34,7 @@ BARS_OF = {
     "bench_pacing": "pacing/",
     "bench_endurance": "endurance/",
     "bench_gather": (),
+    "bench_scaling": (),
 }
 
 
