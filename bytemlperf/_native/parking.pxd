@@ -64,7 +64,7 @@ cdef struct Waits:
     int64_t parked_count        # parked without spinning
     int64_t preempted_count     # lost its processor while spinning
     int64_t spun_ns
-    int64_t moved_count         # found itself on the other side's processor, and left it
+    int64_t moved_count         # found itself on the other's processor, and left it
     int64_t moved_ns            # when, the last time
 
 
@@ -94,9 +94,9 @@ cdef inline bint spin_step(
     Waits* waits, int64_t start_ns, int64_t* last_ns, int64_t budget_ns
 ) noexcept nogil:
     """Let time pass; whether to look again. Called between two looks."""
-    cdef int i
+    cdef int _i
     cdef int64_t now_ns
-    for i in range(4):
+    for _i in range(4):
         relax()
     now_ns = monotonic_ns()
     if now_ns - last_ns[0] > PREEMPTED_NS:
@@ -153,10 +153,10 @@ cdef inline void wait_for_quiet(long long* is_running, int64_t limit_ns) noexcep
     holder a system call: better to ask when it has just been given back.
     """
     cdef int64_t start_ns
-    cdef int i
+    cdef int _i
     if not load_acquire(is_running):
         return
     start_ns = monotonic_ns()
     while load_acquire(is_running) and monotonic_ns() - start_ns < limit_ns:
-        for i in range(4):
+        for _i in range(4):
             relax()

@@ -36,7 +36,7 @@ from bytemlperf.errors import InternalError
 # A wake-up may be put off while finished batches are at most this share of what is
 # queued: then clients that hear late still ask again long before it is their turn.
 cdef int64_t MAX_SKIPPED_SHARE = 12
-# How long to let the loop thread finish what it does under the GIL before asking for it.
+# How long to let the loop thread finish its work under the GIL before asking for it.
 cdef int64_t COURTESY_NS = 20_000
 cdef int64_t FOREVER = 0x7FFFFFFFFFFFFFFF
 
@@ -195,9 +195,9 @@ cdef class PredictLoop:
         cdef int64_t service_ns = batch.done_ns - batch.started_ns
         cdef int64_t waited_ns = 0
         self._ring.c_publish(self._taken, batch)
-        # While the queue is deep, let completions gather: each wake-up of the loop costs
-        # this thread a system call, and takes the GIL just when it wants it back. The
-        # next batch is expected to take as long as this one.
+        # While the queue is deep, let completions gather: each wake-up of the loop
+        # costs this thread a system call, and takes the GIL just when it is wanted
+        # back. The next batch is expected to take as long as this one.
         if batch.outcome == OUTCOME_OK and self._queue.c_count() >= (
             MAX_SKIPPED_SHARE * (self._skipped_wakes + 1) * self._queue.max_batch
         ):
