@@ -189,6 +189,10 @@ CASES = {
     "CPU-onnx": ("CPU", "Onnx", _onnx),
     "NULL": ("NULL", "Pytorch", _no_model),
     "GOYA": ("GOYA", "Pytorch", _torchscript),
+    "OPENVINO-torchscript": ("OPENVINO", "Pytorch", _torchscript),
+    "OPENVINO-torch-export": ("OPENVINO", "Pytorch", _torch_export),
+    "OPENVINO-tensorflow": ("OPENVINO", "Tensorflow", _saved_model),
+    "OPENVINO-onnx": ("OPENVINO", "Onnx", _onnx),
 }
 
 
