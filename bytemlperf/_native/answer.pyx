@@ -6,7 +6,6 @@ the drain, not by a callback scheduled for the loop's next turn. A native waiter
 as a `ClientTask`, is kept as it is; a stock task is a callback and its context.
 """
 
-cimport cython
 from cpython.contextvars cimport PyContext_Enter, PyContext_Exit
 
 from asyncio import CancelledError, InvalidStateError

@@ -1,8 +1,8 @@
 """Clients that are coroutines: what they await, and the population they belong to.
 
-``await client`` asks the plan's next query and waits for its answer; nothing is made for
-it. A client is driven by a task, with all that tasks promise, or by itself: then it is
-a bare coroutine that may wait for anything, but has no task and no context of its own.
+``await client`` asks the plan's next query and waits for its answer; nothing is made
+for it. A client is driven by a task, with all that tasks promise, or by itself: then
+it is a bare coroutine that may wait for anything, but has no task and no context.
 """
 
 cimport cython

@@ -1,15 +1,15 @@
 """A coroutine driver with all that a stock task promises, resumed in place by a drain.
 
-An `asyncio.Task` costs most where it waits: it asks each awaited object for its loop and
-its callbacks, and is resumed by a handle of its own in the loop's next turn. A
-`ClientTask` takes an `Answer` as what it is, and the drain that brings the answer resumes
-the coroutine at once. Any other awaitable is waited for as a stock task does, through
-the event loop. Everything around a task is as always: `asyncio.current_task`, context
-variables, cancellation with its message, `uncancel`, timeouts, callbacks, task groups of
-asyncio and of anyio, which read private attributes of tasks.
+An `asyncio.Task` costs most where it waits: it asks each awaited object for its loop
+and its callbacks, and is resumed by a handle of its own in the loop's next turn. A
+`ClientTask` takes an `Answer` as what it is, and the drain that brings the answer
+resumes the coroutine at once. Any other awaitable is waited for as a stock task does,
+through the event loop. Everything around a task is as always: `asyncio.current_task`,
+context variables, cancellation with its message, `uncancel`, timeouts, callbacks, task
+groups of asyncio and of anyio, which read private attributes of tasks.
 
-What no public interface offers, the table of current tasks, is looked for and tried when
-this module is imported; `why_unavailable` says what was found.
+What no public interface offers, the table of current tasks, is looked for and tried
+when this module is imported; `why_unavailable` says what was found.
 """
 
 cimport cython

@@ -7,6 +7,7 @@ import contextvars
 import gc
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import pytest
 from loops import LOOPS, on_loop
@@ -24,7 +25,7 @@ def loop_name(request):
 
 @pytest.fixture(params=["client", "stock"])
 def execute(request, loop_name):
-    """Run a coroutine in a task of either kind, and all that it starts too."""
+    # Runs a coroutine in a task of either kind, and all that it starts too.
     with on_loop(loop_name) as runner:
 
         def go(coroutine):
@@ -148,10 +149,9 @@ def test_cancel_from_within_and_survive(execute):
     async def main():
         me = asyncio.current_task()
         me.cancel("self")
-        try:
+        with pytest.raises(asyncio.CancelledError) as caught:
             await asyncio.sleep(60)
-        except asyncio.CancelledError as error:
-            assert error.args == ("self",)
+        assert caught.value.args == ("self",)
         assert me.uncancel() == 0
         await asyncio.sleep(0)
         return "alive"
@@ -193,9 +193,7 @@ def test_timeouts_groups_and_waiting(execute):
             tasks = [group.create_task(value(number)) for number in range(3)]
         assert [task.result() for task in tasks] == [0, 1, 2]
         with pytest.raises(ExceptionGroup) as caught:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(asyncio.sleep(60))
-                group.create_task(fail())
+            await fail_in_group()
         assert caught.group_contains(LookupError)
         done, waiting = await asyncio.wait(
             [asyncio.create_task(value(0)), asyncio.create_task(asyncio.sleep(60))],
@@ -205,6 +203,11 @@ def test_timeouts_groups_and_waiting(execute):
         for task in waiting:
             task.cancel()
         await asyncio.wait(waiting)
+
+    async def fail_in_group():
+        async with asyncio.TaskGroup() as group:
+            group.create_task(asyncio.sleep(60))
+            group.create_task(fail())
 
     async def fail():
         await asyncio.sleep(0)
@@ -225,7 +228,7 @@ def test_anyio_works_inside(execute):
         done = []
 
         async def child(number):
-            await anyio.sleep(0)
+            await anyio.lowlevel.checkpoint()
             done.append(await anyio.to_thread.run_sync(lambda: number))
 
         async with anyio.create_task_group() as group:
@@ -337,9 +340,9 @@ def test_exceptions_nobody_looks_at_are_reported(execute):
     async def main():
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: told.append(context))
-        asyncio.create_task(fail())
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        task = asyncio.create_task(fail())
+        await asyncio.wait([task])
+        del task
         gc.collect()
         loop.set_exception_handler(None)
 
