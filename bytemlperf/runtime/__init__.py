@@ -4,6 +4,8 @@
 the concurrent calls of a long-lived program. It knows no model, report or framework.
 """
 
+from bytemlperf._native.client import Client
+from bytemlperf.runtime.client_tasks import ClientTask, client_task_factory, spawn
 from bytemlperf.runtime.clock import cpu_time_ns, now_ns, utc_now
 from bytemlperf.runtime.load_record import LoadRecording
 from bytemlperf.runtime.open_scenario import (
@@ -50,6 +52,8 @@ __all__ = [
     "Arrival",
     "Batching",
     "Burst",
+    "Client",
+    "ClientTask",
     "ClosedLoop",
     "ConstantRate",
     "Failure",
@@ -73,6 +77,7 @@ __all__ = [
     "WarmUp",
     "WarmUpRecording",
     "check_outputs",
+    "client_task_factory",
     "cpu_time_ns",
     "now_ns",
     "pace",
@@ -80,5 +85,6 @@ __all__ = [
     "run",
     "run_sync",
     "scenario_name",
+    "spawn",
     "utc_now",
 ]

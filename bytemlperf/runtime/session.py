@@ -14,7 +14,8 @@ import numpy as np
 
 from bytemlperf._native.dispatcher import STOPPED_BY_FAILURE, STOPPED_BY_TIME
 from bytemlperf._native.timeline import Timeline
-from bytemlperf.errors import PredictError
+from bytemlperf.errors import ConfigError, PredictError
+from bytemlperf.runtime.client_path import ClientBody, ClientChoice
 from bytemlperf.runtime.clock import Usage, usage
 from bytemlperf.runtime.closed_loop import ClosedLoopPhase
 from bytemlperf.runtime.memory import check_memory
@@ -103,8 +104,12 @@ class Session:
         timeline: Timeline,
         check: Check,
         start_gate: Callable[[], object] | None = None,
+        clients: ClientChoice,
+        body: ClientBody | None = None,
     ) -> None:
         self._scenario_name = scenario_name(scenario)
+        self._clients = clients
+        self._body = body
         self._seed = seed
         self._limits = limits
         self._warm_up = warm_up
@@ -123,6 +128,11 @@ class Session:
         )
         self._plan: LoadPlan | None = None
         if isinstance(scenario, OpenScenario):
+            if body is not None:
+                raise ConfigError(
+                    f"a client_body waits for answers; {self._scenario_name} does not",
+                    hint="use ClosedLoop, or leave client_body out",
+                )
             self._plan = plan_load(scenario, self._order, schedule_seed=schedule_seed)
             in_predict = batching.predict_threads * batching.queries_per_batch(
                 scenario.samples_per_query
@@ -271,6 +281,8 @@ class Session:
             max_queries=max_queries,
             drain_seconds=self._limits.drain_seconds,
             is_warm_up=is_warm_up,
+            kind=self._clients.kind,
+            body=self._body,
         )
         self._predictor.queue.reset_peak()
         await phase.walk()
@@ -304,6 +316,13 @@ class Session:
             ended_by = "max_seconds" if phase.unissued_count else "schedule"
         elif reason == STOPPED_BY_TIME and timeline.completed_count < planned:
             ended_by = "max_seconds"
+        client_kind: str = self._clients.kind
+        client_reason = self._clients.reason
+        load = None
+        if isinstance(phase, OpenLoopPhase):
+            load = phase.record(self._scenario_name)
+            client_kind = "pacer"
+            client_reason = "nobody waits for the answers of an open loop"
         answered = timeline.completed_count > 0
         start_ns = timeline.first_scheduled_ns if answered else phase.start_ns
         histograms = {
@@ -341,9 +360,7 @@ class Session:
             seed=self._seed,
             failures=tuple(self._failures),
             error=self._error,
-            load=(
-                phase.record(self._scenario_name)
-                if isinstance(phase, OpenLoopPhase)
-                else None
-            ),
+            load=load,
+            client_kind=client_kind,
+            client_reason=client_reason,
         )
