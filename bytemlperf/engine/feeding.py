@@ -8,7 +8,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["output_names", "repeated"]
+from bytemlperf.backends import tensor_infos
+
+__all__ = ["input_names", "output_names", "repeated"]
+
+
+def input_names(model_info: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the inputs that a model's description names.
+
+    Parameters
+    ----------
+    model_info : mapping
+        ``configs["model_info"]``.
+
+    Returns
+    -------
+    tuple of str
+        Empty if it names none.
+    """
+    return tuple(info.name for info in tensor_infos(model_info, "input"))
 
 
 def output_names(model_info: Mapping[str, Any]) -> tuple[str, ...]:

@@ -67,8 +67,11 @@ def is_chained(backend: Backend, result: CompileResult) -> bool:
     """
     runs_segments = type(backend).predict_segment is not Backend.predict_segment
     runs_models = type(backend).predict is not Backend.predict
-    has_several = len(result.segments) > 1 or result.segments[0].is_fallback
-    return (runs_segments and (has_several or not runs_models)) or not runs_models
+    if runs_models and len(result.segments) == 1:
+        return result.segments[0].is_fallback and runs_segments
+    return runs_segments or (
+        not runs_models and all(segment.is_fallback for segment in result.segments)
+    )
 
 
 def chain_segments(

@@ -17,11 +17,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from bytemlperf.report.compile_facts import compile_details, compile_summary
 from bytemlperf.report.plain_text import clean_line, clean_text
 from bytemlperf.report.points_table import PointsTable
 from bytemlperf.report.schema import (
     AccuracyReport,
-    CompileReport,
     DatasetReport,
     Failure,
     InvocationIndex,
@@ -41,7 +41,8 @@ from bytemlperf.report.units import (
     format_seconds,
 )
 
-__all__ = ["invocation_report", "open_console", "task_report"]
+__all__ = ["invocation_report", "open_console", "task_facts", "task_notes",
+           "task_report"]  # fmt: skip
 
 PIPE_WIDTH = 160
 STATUS_STYLES = {
@@ -117,10 +118,11 @@ def task_report(result: TaskResult, result_file: Path | None = None) -> Renderab
     RenderableType
         For a console of any width.
     """
-    parts: list[RenderableType] = [Text(), _title(result), _facts(result)]
+    facts = _grid((name, Text(clean_line(text))) for name, text in task_facts(result))
+    parts: list[RenderableType] = [Text(), _title(result), facts]
     if result.points:
         parts += [Text(), Padding(PointsTable(result.points), (0, 0, 0, 2))]
-    notes = list(_notes(result))
+    notes = list(task_notes(result))
     if notes:
         parts += [Text(), _grid(notes)]
     files = [("result", result_file), ("log", result.log_file)]
@@ -207,20 +209,40 @@ def _grid(rows: Iterable[tuple[str, Text]]) -> Table:
     return grid
 
 
-def _facts(result: TaskResult) -> Table:
-    """Say what was measured on what, and what came out besides speed."""
+def task_facts(result: TaskResult) -> list[tuple[str, str]]:
+    """Say what was measured on what, and what came out besides speed.
+
+    Parameters
+    ----------
+    result : TaskResult
+        Of a task, whole or partial.
+
+    Returns
+    -------
+    list of (str, str)
+        What it is about, and the fact; what is not known is left out.
+    """
     facts = [
         ("model", result.model and _model(result.model)),
         ("dataset", result.dataset and _dataset(result.dataset)),
         ("backend", result.backend_version),
         ("host", result.provenance and _host(result.provenance)),
-        ("compile", result.compile and _compile(result.compile)),
+        ("compile", result.compile and compile_summary(result.compile)),
+        *_compile_details(result),
         ("load", _load(result.points)),
         ("accuracy", result.accuracy and _accuracy(result.accuracy)),
         ("numeric", result.numeric and _numeric(result.numeric)),
         ("vendor", result.vendor_benchmark and _vendor(result.vendor_benchmark)),
     ]
-    return _grid((name, Text(clean_line(text))) for name, text in facts if text)
+    return [(name, text) for name, text in facts if text]
+
+
+def _compile_details(result: TaskResult) -> list[tuple[str, str]]:
+    """Say more of the compilation, and all where it is all that was asked for."""
+    if result.compile is None:
+        return []
+    only = bool(result.workload.get("compile_only"))
+    return list(compile_details(result.compile, is_complete=only))
 
 
 def _model(model: ModelReport) -> str:
@@ -254,21 +276,6 @@ def _host(provenance: Provenance) -> str:
         f"{host.cpu_model}, "
         f"{host.usable_cores:g} of {host.logical_cores} cores usable, "
         f"{format_bytes(host.memory_bytes)}{hypervisor}"
-    )
-
-
-def _compile(compiled: CompileReport) -> str:
-    fallback = (
-        f" ({compiled.fallback_count} of {compiled.segment_count} segments fall back)"
-        if compiled.fallback_count
-        else ""
-    )
-    return (
-        f"{compiled.status}, {compiled.precision}, {compiled.sg_percent:g} % of "
-        f"operators as claimed{fallback}, "
-        f"{format_duration_ns(compiled.duration_ns)}; load "
-        f"{format_duration_ns(compiled.load_ns)}, first answer "
-        f"{format_duration_ns(compiled.first_predict_ns)}"
     )
 
 
@@ -329,8 +336,13 @@ def _vendor(figures: dict[str, Any]) -> str:
     return f"its own figures: {msgspec.json.encode(figures).decode()}"
 
 
-def _notes(result: TaskResult) -> Iterable[tuple[str, Text]]:
+def task_notes(result: TaskResult) -> Iterable[tuple[str, Text]]:
     """Collect everything a reader must not miss.
+
+    Parameters
+    ----------
+    result : TaskResult
+        Of a task, whole or partial.
 
     Yields
     ------

@@ -1,6 +1,6 @@
 """One model, or one segment of it, compiled by OpenVINO.
 
-Input: a `Converted` model and options. Output: predictions for the batch size that is loaded.
+Input: a `Converted` model and options. Output: predictions for the batch size loaded.
 """
 
 from __future__ import annotations
@@ -125,12 +125,14 @@ class CompiledPart:
         self.layers: dict[str, int] = {}
 
     @property
-    def input_types(self) -> list[str]:
-        """Element types of the inputs, upper case, by numpy's names."""
-        return [
-            np.dtype(port.get_element_type().to_dtype()).name.upper()
-            for port in self._converted.model.inputs
-        ]
+    def input_types(self) -> dict[str, str]:
+        """Element types of the inputs by name: numpy's names in upper case."""
+        return {
+            name: np.dtype(port.get_element_type().to_dtype()).name.upper()
+            for name, port in zip(
+                self._converted.inputs, self._converted.model.inputs, strict=True
+            )
+        }
 
     def compile(self, batch_size: int) -> None:
         """Compile for the device, and for this batch size if shapes are static.
@@ -216,7 +218,10 @@ def _properties(core: Any, model: Any, options: Options) -> Mapping[str, Any]:
     wanted = options.precision
     if wanted == "source":
         wanted = HINTS.get(_weight_type(model), "f32")
-    can = {str(name).lower() for name in core.get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")}
+    can = {
+        str(name).lower()
+        for name in core.get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")
+    }
     if {"f32": "fp32", "f16": "fp16"}.get(wanted, wanted) not in can:
         if options.precision == "source":
             wanted = "f32"

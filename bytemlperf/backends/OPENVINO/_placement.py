@@ -38,9 +38,8 @@ class Coverage(msgspec.Struct, frozen=True):
     @property
     def percent(self) -> float:
         """Supported operators of all, 0 to 100."""
-        supported, unsupported = map(
-            lambda counts: sum(counts.values()), (self.supported, self.unsupported)
-        )
+        supported = sum(self.supported.values())
+        unsupported = sum(self.unsupported.values())
         total = supported + unsupported
         return 100.0 * supported / total if total else 100.0
 

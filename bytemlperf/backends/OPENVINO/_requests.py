@@ -87,7 +87,8 @@ class InferRequests:
             An input is missing.
         """
         arrays = [
-            np.ascontiguousarray(feed(data, name), dtype) for name, dtype in self._inputs
+            np.ascontiguousarray(feed(data, name), dtype)
+            for name, dtype in self._inputs
         ]
         request = self._idle.get()
         try:

@@ -18,17 +18,27 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy.typing as npt
 
-from bytemlperf.backends import Backend, Feeds, tensor_infos
+from bytemlperf.backends import Backend, Feeds, TensorInfo, tensor_infos
+from bytemlperf.backends.runtimes.source_model import framework_of
 from bytemlperf.backends.runtimes.threads import ThreadPlan, plan_threads
 from bytemlperf.errors import CompileError, LoadError, PredictError
 
 if TYPE_CHECKING:
-    from bytemlperf.backends.OPENVINO._compiled import CompiledPart
+    from bytemlperf.backends.OPENVINO._compiled import CompiledPart, Options
 
 __all__ = ["BackendOPENVINO"]
 
 PROFILE = Path(__file__).with_name("openvino.json")
 DISTRIBUTIONS = ("openvino", "onnxruntime")
+
+
+class _Source(msgspec.Struct, frozen=True):
+    """The model that is compiled, as its description has it."""
+
+    path: str
+    framework: str
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
 
 
 class BackendOPENVINO(Backend):
@@ -51,6 +61,8 @@ class BackendOPENVINO(Backend):
         self._folder = Path(tempfile.mkdtemp(prefix="openvino-"))
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._parts: dict[int, CompiledPart] = {}
+        # Of a model that was cut: its ONNX operators, compiled by segment, and others.
+        self._operators: dict[int, dict[str, int]] = {}
         self._fallback_ops: Counter[str] = Counter()
         self._loaded_batch_size = 0
         self._compiled_batch_size: int | None = None
@@ -95,7 +107,7 @@ class BackendOPENVINO(Backend):
             The model file is missing, OpenVINO cannot convert or compile it, its
             tensors are not those declared, or an answer makes no sense.
         """
-        from bytemlperf.backends.OPENVINO import _compiled, _conversion
+        from bytemlperf.backends.OPENVINO._compiled import Options, open_core
 
         model_info, workload = configs["model_info"], configs["workload"]
         answers = configs.get("interact_info") or {}
@@ -103,62 +115,152 @@ class BackendOPENVINO(Backend):
         if path is None or not Path(path).exists():
             raise CompileError(f"model_info.model_path: expected a file, came {path!r}")
         threads = plan_threads(answers)
-        options = _compiled.Options(
+        options = Options(
             threads=threads,
             precision=str(answers.get("precision") or "source"),
             static_shapes=(answers.get("shapes") or "static") == "static",
         )
         self.need_reload = options.static_shapes
-        inputs = tensor_infos(model_info, "input")
-        outputs = tensor_infos(model_info, "output")
-        framework = str(model_info.get("framework"))
-        excluded = _names(answers.get("exclude_ops"))
-        if excluded:
-            raise CompileError("not yet")
-        self._parts, self._fallback_ops = {}, Counter()
-        core = _compiled.open_core()
-        first_batch_size = min(workload.get("batch_sizes") or [1])
-        artefact = self._folder / "model.xml"
-        converted = _conversion.convert(
-            str(path), framework, inputs, outputs, core=core, artefact=artefact
+        source = _Source(
+            path=str(path),
+            framework=str(model_info.get("framework")),
+            inputs=tensor_infos(model_info, "input"),
+            outputs=tensor_infos(model_info, "output"),
         )
-        part = _compiled.CompiledPart(core, converted, inputs, options)
-        self._parts[0] = part
-        self._compile(first_batch_size)
-        max_batch_size = part.fixed_batch_size or int(
-            model_info.get("max_batch_size") or max(workload.get("batch_sizes") or [1])
+        excluded = _names(answers.get("exclude_ops"))
+        self._parts, self._operators, self._fallback_ops = {}, {}, Counter()
+        core = open_core()
+        if excluded:
+            segments = self._convert_segments(core, source, options, excluded)
+        else:
+            segments = [self._convert_whole(core, source, options)]
+        if not self._parts:
+            raise CompileError(
+                f"interact_info.exclude_ops {', '.join(excluded)}: nothing is left to "
+                "compile"
+            )
+        batch_sizes = workload.get("batch_sizes") or [1]
+        self._compile(min(batch_sizes))
+        parts = list(self._parts.values())
+        fixed = next((p.fixed_batch_size for p in parts if p.fixed_batch_size), None)
+        max_batch_size = fixed or int(
+            model_info.get("max_batch_size") or max(batch_sizes)
         )
         return {
             "model": str(workload.get("model") or model_info.get("model")),
-            "framework": framework,
-            "compile_precision": part.precision,
-            "input_type": part.input_types,
+            "framework": source.framework,
+            "compile_precision": _joint_precision(parts),
+            "input_type": _input_types(parts, source),
             "max_batch_size": max_batch_size,
-            "compile_status": "success",
-            "sg_percent": part.coverage.percent,
+            "compile_status": "partial" if self._fallback_ops else "success",
+            "sg_percent": self._percent(),
             "segments": [
                 {
-                    "sg_idx": 0,
-                    "is_fallback": False,
-                    "input_tensor_map": part.source_shapes,
-                    "output_tensor_map": part.output_shapes,
+                    **segment,
                     "compiled_model": [
-                        {"compiled_bs": max_batch_size, "compiled_obj": str(artefact)}
+                        {"compiled_bs": max_batch_size, "compiled_obj": artefact}
                     ],
                 }
+                for segment, artefact in segments
             ],
             "optimizations": self._optimizations(threads, options.static_shapes),
             "instance_count": threads.instance_count,
             "device_count": 1,
         }
 
+    def _convert_whole(
+        self, core: Any, source: _Source, options: Options
+    ) -> tuple[dict[str, Any], str]:
+        """Convert the model as one segment."""
+        from bytemlperf.backends.OPENVINO._compiled import CompiledPart
+        from bytemlperf.backends.OPENVINO._conversion import convert
+
+        artefact = self._folder / "model.xml"
+        converted = convert(
+            source.path,
+            source.framework,
+            source.inputs,
+            source.outputs,
+            core=core,
+            artefact=artefact,
+        )
+        part = self._parts[0] = CompiledPart(core, converted, source.inputs, options)
+        return {
+            "sg_idx": 0,
+            "is_fallback": False,
+            "input_tensor_map": part.source_shapes,
+            "output_tensor_map": part.output_shapes,
+        }, str(artefact)
+
+    def _convert_segments(
+        self, core: Any, source: _Source, options: Options, excluded: tuple[str, ...]
+    ) -> list[tuple[dict[str, Any], str]]:
+        """Cut an ONNX model around excluded operators, and convert what is left."""
+        from bytemlperf.backends.OPENVINO._compiled import CompiledPart
+        from bytemlperf.backends.OPENVINO._conversion import convert
+        from bytemlperf.backends.runtimes.onnx_split import split_onnx
+
+        if framework_of(Path(source.path)) != "Onnx":
+            raise CompileError(
+                "interact_info.exclude_ops: only ONNX models can be cut, this is "
+                f"{source.framework}",
+                hint="leave it empty, or measure an ONNX variant of the model",
+            )
+        rows = {info.name: info.rows_per_sample for info in source.inputs}
+        segments = []
+        cut = split_onnx(source.path, excluded, self._folder / "segments")
+        for index, piece in enumerate(cut):
+            artefact = piece.path
+            if piece.is_excluded:
+                self._fallback_ops.update(piece.operators)
+            else:
+                infos = tuple(
+                    TensorInfo(name, None, (rows.get(name, 1), *shape[1:]))
+                    for name, shape in piece.inputs.items()
+                )
+                artefact = piece.path.with_suffix(".xml")
+                converted = convert(
+                    str(piece.path),
+                    source.framework,
+                    infos,
+                    tuple(TensorInfo(name) for name in piece.outputs),
+                    core=core,
+                    artefact=artefact,
+                )
+                self._parts[index] = CompiledPart(core, converted, infos, options)
+                self._operators[index] = piece.operators
+            segments.append(
+                (
+                    {
+                        "sg_idx": index,
+                        "is_fallback": piece.is_excluded,
+                        "input_tensor_map": piece.inputs,
+                        "output_tensor_map": piece.outputs,
+                    },
+                    str(artefact),
+                )
+            )
+        return segments
+
+    def _percent(self) -> float:
+        """Return the share of operators that OpenVINO runs, as it says itself."""
+        placement = self.get_op_placement() or {}
+        counts = {who: sum(kinds.values()) for who, kinds in placement.items()}
+        total = sum(counts.values())
+        return 100.0 * counts["OPENVINO"] / total if total else 100.0
+
     def get_op_placement(self) -> dict[str, dict[str, int]] | None:
-        """Return which operators OpenVINO runs, as `query_model` says."""
+        """Return which operators OpenVINO runs.
+
+        Of a whole model OpenVINO's operators as `query_model` says; of a model that was
+        cut the ONNX operators of its segments, so that both sides are counted alike.
+        """
         placed: Counter[str] = Counter()
         refused: Counter[str] = Counter(self._fallback_ops)
-        for part in self._parts.values():
-            placed.update(part.coverage.supported)
-            refused.update(part.coverage.unsupported)
+        for index, part in self._parts.items():
+            placed.update(self._operators.get(index, part.coverage.supported))
+            if index not in self._operators:
+                refused.update(part.coverage.unsupported)
         return {"OPENVINO": dict(placed), "onnxruntime": dict(refused)}
 
     def load(self, batch_size: int) -> None:
@@ -210,6 +312,23 @@ class BackendOPENVINO(Backend):
             raise PredictError("predict before compile")
         return self._parts[0].predict(data)
 
+    def predict_segment(self, sg_idx: int, data: Feeds) -> dict[str, npt.NDArray[Any]]:
+        """Run one compiled segment of a model that was cut.
+
+        Parameters
+        ----------
+        sg_idx : int
+            As in the compile result.
+        data : mapping of str to ndarray
+            By tensor name.
+
+        Returns
+        -------
+        dict of str to ndarray
+            By tensor name.
+        """
+        return self._parts[sg_idx].predict(data)
+
     def _compile(self, batch_size: int) -> None:
         for part in self._parts.values():
             part.compile(batch_size)
@@ -230,6 +349,24 @@ class BackendOPENVINO(Backend):
             "zero_copy_inputs": True,
             "warnings": list(threads.warnings),
         }
+
+
+def _joint_precision(parts: list[CompiledPart]) -> str:
+    """Name what all parts together compute in."""
+    names = sorted({part.precision for part in parts})
+    if len(names) == 1:
+        return names[0]
+    narrow = [name for name in names if name != "fp32"]
+    return f"{narrow[0].removesuffix('_mix')}_mix" if narrow else "none"
+
+
+def _input_types(parts: list[CompiledPart], source: _Source) -> list[str]:
+    """Return the types of the model's inputs, of whichever part reads each."""
+    found: dict[str, str] = {}
+    for part in parts:
+        found |= part.input_types
+    names = [info.name for info in source.inputs] or list(found)
+    return [found.get(name, "UNKNOWN") for name in names]
 
 
 def _names(answer: object) -> tuple[str, ...]:

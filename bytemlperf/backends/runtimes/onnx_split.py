@@ -239,5 +239,6 @@ def _reads(node: Any) -> list[str]:
 def _shape(info: Any) -> list[int]:
     tensor = info.type.tensor_type
     return [
-        size.dim_value if size.HasField("dim_value") else -1 for size in tensor.shape.dim
+        size.dim_value if size.HasField("dim_value") else -1
+        for size in tensor.shape.dim
     ]

@@ -8,6 +8,12 @@ defined in docs/measurement.md. Formatting happens elsewhere, at the very edge.
 from __future__ import annotations
 
 from bytemlperf.report.schema.compilation import CompileReport
+from bytemlperf.report.schema.conformance import ConformanceReport, RuleOutcome
+from bytemlperf.report.schema.coverage import (
+    ArtefactReport,
+    CoverageReport,
+    SegmentReport,
+)
 from bytemlperf.report.schema.distribution import Distribution, SeriesSecond
 from bytemlperf.report.schema.invocation import InvocationIndex, NodeEntry, TaskEntry
 from bytemlperf.report.schema.point import (
@@ -29,7 +35,10 @@ from bytemlperf.report.schema.task import Failure, Status, TaskResult
 __all__ = [
     "SCHEMA_VERSION",
     "AccuracyReport",
+    "ArtefactReport",
     "CompileReport",
+    "ConformanceReport",
+    "CoverageReport",
     "DatasetReport",
     "Distribution",
     "Failure",
@@ -42,6 +51,8 @@ __all__ = [
     "Point",
     "PointPart",
     "Provenance",
+    "RuleOutcome",
+    "SegmentReport",
     "SeriesSecond",
     "SkippedPoint",
     "Status",
