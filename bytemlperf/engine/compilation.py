@@ -51,8 +51,6 @@ class Compiled(msgspec.Struct, frozen=True):
     peak_rss_bytes, rss_before_bytes : int
         Highest resident memory of this process when compile was done, and what it had
         when it began.
-    child_peak_rss_bytes : int
-        Of the largest process that the compiler started and waited for.
     pre_optimized : str or None
         What became of the model that `pre_optimize` changed; None if it did not.
     is_segmented, tuned : bool
@@ -75,7 +73,6 @@ class Compiled(msgspec.Struct, frozen=True):
     duration_ns: int
     peak_rss_bytes: int
     rss_before_bytes: int
-    child_peak_rss_bytes: int
     pre_optimized: str | None
     is_segmented: bool
     tuned: bool
@@ -173,8 +170,6 @@ def compile_model(
         duration_ns=duration_ns,
         peak_rss_bytes=peak_rss_bytes(),
         rss_before_bytes=rss_before,
-        child_peak_rss_bytes=resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-        * 1024,
         pre_optimized=pre_optimized,
         is_segmented=segmented is not None,
         tuned=first_ns is not None,

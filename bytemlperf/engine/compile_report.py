@@ -72,7 +72,6 @@ def compile_report(
         artefact_bytes=sum(sizes) if sizes else None,
         compile_peak_rss_bytes=compiled.peak_rss_bytes,
         compile_rss_before_bytes=compiled.rss_before_bytes,
-        compile_child_peak_rss_bytes=compiled.child_peak_rss_bytes,
         pre_optimize_check=compiled.pre_optimized,
         segmented=compiled.is_segmented,
         first_compile_ns=compiled.first_compile_ns,

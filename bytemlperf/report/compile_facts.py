@@ -129,7 +129,8 @@ def _coverage(compiled: CompileReport) -> str:
     assert coverage is not None
     who = ", ".join(f"{name} {count}" for name, count in coverage.executors.items())
     text = (
-        f"{_percent(coverage.percent)} counted, {compiled.sg_percent:g} % claimed; "
+        f"{_percent(coverage.percent)} counted, "
+        f"{_percent(compiled.sg_percent)} claimed; "
         f"operators by who runs them: {who or 'none'}"
     )
     if coverage.fallback_ops:
@@ -164,11 +165,6 @@ def _cost(compiled: CompileReport) -> str:
         parts.append(
             f"peak {format_bytes(compiled.compile_peak_rss_bytes)} of memory, "
             f"{format_bytes(before)} before it began"
-        )
-    if compiled.compile_child_peak_rss_bytes:
-        parts.append(
-            f"{format_bytes(compiled.compile_child_peak_rss_bytes)} in its largest "
-            "child process"
         )
     parts.append(
         "no files"

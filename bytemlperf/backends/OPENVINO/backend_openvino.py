@@ -336,13 +336,16 @@ class BackendOPENVINO(Backend):
 
     def _optimizations(self, threads: ThreadPlan, is_static: bool) -> dict[str, Any]:
         part = next(iter(self._parts.values()))
+        layers: Counter[str] = Counter()
+        for each in self._parts.values():
+            layers.update(each.layers)
         return {
             "framework_version": f"openvino {metadata.version('openvino')}",
             "properties": dict(part.properties),
             "shapes": "static, compiled for each batch size at load"
             if is_static
             else "dynamic",
-            "executed_layers_by_precision": part.layers,
+            "executed_layers_by_precision": dict(layers),
             "intra_op_threads": threads.intra_op_threads,
             "instance_count": threads.instance_count,
             "available_cores": threads.available_cores,

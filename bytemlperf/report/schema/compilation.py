@@ -36,9 +36,7 @@ class CompileReport(msgspec.Struct, frozen=True):
         Compiled products on disk; None if there are none.
     compile_peak_rss_bytes, compile_rss_before_bytes : int or None
         Highest resident memory of the worker when compile was done, and what it had
-        when compile began.
-    compile_child_peak_rss_bytes : int or None
-        Of the largest process that the compiler started and waited for; 0: none.
+        when compile began; processes that a compiler starts are not in it.
     pre_optimize_check : str or None
         What became of the model that `pre_optimize` changed.
     first_compile_ns : int or None
@@ -70,7 +68,6 @@ class CompileReport(msgspec.Struct, frozen=True):
     artefact_bytes: int | None = None
     compile_peak_rss_bytes: int | None = None
     compile_rss_before_bytes: int | None = None
-    compile_child_peak_rss_bytes: int | None = None
     pre_optimize_check: str | None = None
     segmented: bool = False
     first_compile_ns: int | None = None
