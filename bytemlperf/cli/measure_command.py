@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from bytemlperf.cli.options import HOW, WHAT, Cluster, Overrides, Places, Weights, flag
+from bytemlperf.cli.statistics_options import Judgement
 
 __all__ = ["measure"]
 
@@ -25,6 +26,7 @@ def measure(
     answers: Annotated[Path | None, Parameter(group=HOW)] = None,
     resume: Annotated[Path | None, Parameter(group=WHAT)] = None,
     overrides: Overrides = Overrides(),
+    judgement: Judgement = Judgement(),
     places: Places = Places(),
     cluster: Cluster = Cluster(),
 ) -> int:
@@ -56,6 +58,8 @@ def measure(
         run was asked for; only --ui may be given with it.
     overrides
         Workload fields.
+    judgement
+        What is said about each point's latency.
     places
         Files and folders.
     cluster
@@ -85,5 +89,6 @@ def measure(
         point_seconds=overrides.default_point_seconds(quick=quick),
         keep_timeline=keep_timeline,
         answers=answers,
+        judgement=judgement,
     )
     return display.show_measurement(request, places.ui, cluster)

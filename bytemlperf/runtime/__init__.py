@@ -8,6 +8,7 @@ from bytemlperf.runtime.clock import cpu_time_ns, now_ns, utc_now
 from bytemlperf.runtime.plan import RNG_NAME
 from bytemlperf.runtime.progress import Progress
 from bytemlperf.runtime.recorder import (
+    Block,
     Failure,
     Histogram,
     Recording,
@@ -26,6 +27,7 @@ __all__ = [
     "TIMELINE_DTYPE",
     "ArraySamples",
     "Batching",
+    "Block",
     "ClosedLoop",
     "Failure",
     "Histogram",

@@ -26,6 +26,7 @@ from bytemlperf.runtime.recorder import (
     Recording,
     Second,
     WarmUpRecording,
+    blocks_from,
 )
 from bytemlperf.runtime.samples import Array, aligned_step
 from bytemlperf.runtime.scenario import Batching, ClosedLoop, Limits, WarmUp
@@ -280,4 +281,5 @@ class Session:
             seed=self._seed,
             failures=tuple(self._failures),
             error=self._error,
+            blocks=blocks_from(timeline),
         )

@@ -23,6 +23,7 @@ from bytemlperf.report.schema.quality import (
     NumericReport,
     WorstSample,
 )
+from bytemlperf.report.schema.statistics import LatencyBlock, RunStatistics
 from bytemlperf.report.schema.subject import DatasetReport, ModelReport
 from bytemlperf.report.schema.task import Failure, Status, TaskResult
 
@@ -35,6 +36,7 @@ __all__ = [
     "Failure",
     "Host",
     "InvocationIndex",
+    "LatencyBlock",
     "ModelReport",
     "NodeEntry",
     "NumericOutput",
@@ -42,6 +44,7 @@ __all__ = [
     "Point",
     "PointPart",
     "Provenance",
+    "RunStatistics",
     "SeriesSecond",
     "SkippedPoint",
     "Status",
