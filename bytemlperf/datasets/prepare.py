@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from bytemlperf.datasets import coco, criteo, imagenet, squad, synthetic
+from bytemlperf.datasets import cifar, coco, criteo, imagenet, squad, synthetic
 from bytemlperf.datasets.draft import Draft, Progress, Request, Unavailable
 from bytemlperf.datasets.prepared import (
     MANIFEST_NAME,
@@ -40,6 +40,8 @@ DATASETS: dict[str, Callable[[Request], Draft | Unavailable]] = {
     "open_squad": squad.draft,
     "open_criteo_kaggle": criteo.draft,
     "open_coco": coco.draft,
+    "open_cifar10": cifar.draft_cifar10,
+    "open_cifar100": cifar.draft_cifar100,
 }
 
 
