@@ -23,6 +23,7 @@ def measure(
     weights: Annotated[Weights, Parameter(group=HOW)] = "auto",
     keep_timeline: Annotated[bool, flag(HOW)] = False,
     answers: Annotated[Path | None, Parameter(group=HOW)] = None,
+    ask: Annotated[bool, flag(HOW, "--no_ask")] = True,
     resume: Annotated[Path | None, Parameter(group=WHAT)] = None,
     overrides: Overrides = Overrides(),
     places: Places = Places(),
@@ -50,7 +51,9 @@ def measure(
     keep_timeline
         Also write every query's row (.npy) beside the result.
     answers
-        JSON file that answers the backend's questions.
+        JSON file that answers the backend's questions; nobody is asked then.
+    ask
+        Ask the backend's questions, if there is a terminal; --no_ask takes defaults.
     resume
         Go on with a run that was cut off: its --out folder. Everything else is as that
         run was asked for; only --ui may be given with it.
@@ -86,4 +89,4 @@ def measure(
         keep_timeline=keep_timeline,
         answers=answers,
     )
-    return display.show_measurement(request, places.ui, cluster)
+    return display.show_measurement(request, places.ui, cluster, may_ask=ask)
