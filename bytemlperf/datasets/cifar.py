@@ -210,7 +210,18 @@ class _BinaryPictures:
             raise PrepareError(f"cannot read {self.path}", detail=str(error)) from error
 
     def fetch(self, numbers: Sequence[int]) -> Iterator[Callable[[], Any]]:
-        """Return pictures made from their planes."""
+        """Make pictures from their planes.
+
+        Parameters
+        ----------
+        numbers : sequence of int
+            Which records.
+
+        Yields
+        ------
+        callable
+            It makes a picture (PIL, mode RGB).
+        """
         for number in numbers:
             planes = self.rows[number, self._variant.label_bytes :]
             yield partial(_picture, planes)

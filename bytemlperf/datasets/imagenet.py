@@ -1,4 +1,4 @@
-"""ImageNet: a validation folder in one of its usual layouts, or the one-per-class sample.
+"""ImageNet: a validation folder in a usual layout, or the one-per-class sample.
 
 Input: a model with one image input. Output: a draft of labelled pictures.
 """

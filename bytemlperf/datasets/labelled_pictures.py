@@ -211,9 +211,7 @@ def draft_pictures(found: LabelledPictures, request: Request) -> Draft:
         labels = [found.labels[number] + offset for number in chosen]
         out.add_label("label", np.array(labels, np.int64))
         taken = "all" if len(chosen) == total else f"{len(chosen)} evenly of"
-        return Written(
-            count=len(chosen), subset=f"{taken} {total} {found.statement}"
-        )
+        return Written(count=len(chosen), subset=f"{taken} {total} {found.statement}")
 
     return Draft(
         unit="images",

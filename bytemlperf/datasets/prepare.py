@@ -78,6 +78,7 @@ def prepare_samples(
     data_root: Path | None,
     max_samples: int | None,
     seed: int,
+    download_root: Path | None = None,
     progress: Progress | None = None,
 ) -> PreparedSamples:
     """Prepare samples for a model, or find them in the cache.
@@ -100,6 +101,8 @@ def prepare_samples(
         group that would exceed it.
     seed : int
         Seed of everything drawn.
+    download_root : Path, optional
+        Folder of downloaded data, where `data_root` has none.
     progress : callable, optional
         Called with (stage, done, total) from this thread.
 
@@ -135,6 +138,7 @@ def prepare_samples(
         data_root=data_root,
         max_samples=max_samples,
         seed=seed,
+        download_root=download_root,
     )
     drafted = DATASETS[dataset](request)
     reason = None

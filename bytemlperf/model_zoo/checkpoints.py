@@ -6,7 +6,6 @@ Nothing is downloaded unless it was asked for, and what is here already is used.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -132,12 +131,14 @@ def choose_checkpoint(
 
 def _places(
     checkpoint: Checkpoint, cache_dir: Path, data_root: Path | None
-) -> Iterator[Path]:
+) -> list[Path]:
     """Name the files that a checkpoint may be."""
+    places = []
     if checkpoint.file is not None and data_root is not None:
-        yield data_root / checkpoint.file
+        places.append(data_root / checkpoint.file)
     if checkpoint.can_be_fetched:
-        yield checkpoint_file(checkpoint, cache_dir)
+        places.append(checkpoint_file(checkpoint, cache_dir))
+    return places
 
 
 def _is_whole(path: Path, checkpoint: Checkpoint) -> bool:

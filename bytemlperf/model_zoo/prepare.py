@@ -116,7 +116,8 @@ def prepare_model(
         Folder of real data; some checkpoints are in it.
     weights : {"auto", "seeded", "download"}, default "auto"
         "auto" takes a checkpoint that is in the data folder or was downloaded before,
-        else a seed, and never touches the network. "download" fetches a checkpoint, and fails if it cannot.
+        else a seed, and never touches the network. "download" fetches a checkpoint,
+        and fails if it cannot.
     offline : bool, default False
         Refuse to download; "download" then works with what is in the cache.
     progress : callable, optional

@@ -205,7 +205,13 @@ def read_checkpoint(path: Path, checkpoint: Checkpoint) -> dict[str, Array]:
 
 @contextlib.contextmanager
 def _member(path: Path, member: str | None) -> Iterator[Path | io.BytesIO]:
-    """Open a file, or a member of an archive in memory: nothing is unpacked."""
+    """Open a file, or a member of an archive in memory: nothing is unpacked.
+
+    Yields
+    ------
+    Path or BytesIO
+        What the libraries read.
+    """
     if member is None:
         yield path
         return
@@ -226,8 +232,10 @@ def _read_safetensors(body: Path | io.BytesIO) -> Any:
 
 
 def _read_keras(body: Path | io.BytesIO) -> Any:
-    """Read the arrays of a Keras model by their paths; its configuration may run code
-    when it is loaded, so it is not."""
+    """Read the arrays of a Keras model by their paths, and not its configuration.
+
+    Loading that could run code.
+    """
     import h5py
 
     arrays: dict[str, Array] = {}

@@ -65,9 +65,7 @@ def efficientnet_lite0() -> EfficientNetLite:
     EfficientNetLite
         4,652,008 parameters.
     """
-    return EfficientNetLite(
-        LITE0, stem=32, head=1280, class_count=1000, image_size=224
-    )
+    return EfficientNetLite(LITE0, stem=32, head=1280, class_count=1000, image_size=224)
 
 
 class EfficientNetLite(Architecture):

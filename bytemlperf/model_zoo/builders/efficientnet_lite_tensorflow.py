@@ -60,7 +60,10 @@ def make_efficientnet_lite(
                     array = array.transpose((2, 3, 0, 1) if depthwise else (2, 3, 1, 0))
                 elif array.ndim == 2:
                     array = array.T
-                self.table[name] = tf.Variable(array, name=name, trainable=False)
+                # A name must not begin with an underscore here.
+                self.table[name] = tf.Variable(
+                    array, name=name.lstrip("_"), trainable=False
+                )
 
         def normalise(self, x: tf.Tensor, norm: str) -> tf.Tensor:
             return tf.raw_ops.FusedBatchNormV3(

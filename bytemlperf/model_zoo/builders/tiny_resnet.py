@@ -154,19 +154,22 @@ class TinyResNet(Architecture):
             Renamed.
         """
         table = {"dense": "head"}
-        for names, layer in ((_CONVOLUTIONS, "conv2d"), (_NORMS, "batch_normalization")):
+        for names, layer in (
+            (_CONVOLUTIONS, "conv2d"),
+            (_NORMS, "batch_normalization"),
+        ):
             for index, name in enumerate(names):
                 table[f"{layer}_{index}" if index else layer] = name
         parts = {"kernel": "weight", "bias": "bias"} | _NORM_PARTS
         renamed = {}
         for path, array in checkpoint.items():
             layer, _, part = path.rpartition("/")
-            name = table.get(layer.partition("/")[0])
-            if name is None or part not in parts:
+            layer = layer.partition("/")[0]
+            if layer not in table or part not in parts:
                 renamed[path] = array
                 continue
             order = {4: (3, 2, 0, 1), 2: (1, 0), 1: (0,)}[array.ndim]
-            renamed[f"{name}.{parts[part]}"] = np.ascontiguousarray(
+            renamed[f"{table[layer]}.{parts[part]}"] = np.ascontiguousarray(
                 array.transpose(order)
             )
         return super().translate(renamed)
