@@ -163,6 +163,11 @@ cdef class Dispatcher:
 
     def issue(self, Answer answer not None, int64_t client, int64_t scheduled_ns):
         """Issue the plan's next query for a client; an issue code."""
+        return self.c_issue(answer, client, scheduled_ns)
+
+    cdef int c_issue(
+        self, Answer answer, int64_t client, int64_t scheduled_ns
+    ) except -1:
         cdef int64_t now_ns = monotonic_ns()
         cdef int64_t row_number
         cdef Row* row

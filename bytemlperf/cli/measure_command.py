@@ -23,6 +23,7 @@ def measure(
     weights: Annotated[Weights, Parameter(group=HOW)] = "auto",
     keep_timeline: Annotated[bool, flag(HOW)] = False,
     answers: Annotated[Path | None, Parameter(group=HOW)] = None,
+    ask: Annotated[bool, flag(HOW, "--no_ask")] = True,
     silence_seconds: Annotated[float | None, Parameter(group=HOW)] = None,
     resume: Annotated[Path | None, Parameter(group=WHAT)] = None,
     overrides: Overrides = Overrides(),
@@ -51,7 +52,9 @@ def measure(
     keep_timeline
         Also write every query's row (.npy) beside the result.
     answers
-        JSON file that answers the backend's questions.
+        JSON file that answers the backend's questions; nobody is asked then.
+    ask
+        Ask the backend's questions, if there is a terminal; --no_ask takes defaults.
     silence_seconds
         Longest silence of a worker before it is taken for hung and ended. Default:
         what its phase may need, from minutes (start) to an hour (compile).
@@ -91,4 +94,4 @@ def measure(
         answers=answers,
         silence_seconds=silence_seconds,
     )
-    return display.show_measurement(request, places.ui, cluster)
+    return display.show_measurement(request, places.ui, cluster, may_ask=ask)

@@ -108,6 +108,10 @@ class OutFolder(msgspec.Struct, frozen=True):
         """Return the folder of a hardware type."""
         return self.path / hardware_type
 
+    def answers(self, hardware_type: str) -> Path:
+        """Return where a person's answers to a backend's questions are kept."""
+        return self.hardware(hardware_type) / "answers.json"
+
     def task(self, hardware_type: str, task: str) -> TaskFolder:
         """Return the files of one task on one hardware type."""
         return TaskFolder(self.path / hardware_type / task)
@@ -208,15 +212,15 @@ def sync_folder(path: Path) -> None:
         os.close(folder_fd)
 
 
-def write_json_atomic(path: Path, value: msgspec.Struct) -> None:
-    """Write a struct as indented JSON: the old file stays until the new one is whole.
+def write_json_atomic(path: Path, value: object) -> None:
+    """Write a value as indented JSON: the old file stays until the new one is whole.
 
     Parameters
     ----------
     path : Path
         In an existing folder.
-    value : msgspec.Struct
-        Any result struct.
+    value : object
+        Any result struct, or what JSON can say.
 
     Raises
     ------

@@ -4,6 +4,8 @@
 the concurrent calls of a long-lived program. It knows no model, report or framework.
 """
 
+from bytemlperf._native.client import Client
+from bytemlperf.runtime.client_tasks import ClientTask, client_task_factory, spawn
 from bytemlperf.runtime.clock import cpu_time_ns, now_ns, utc_now
 from bytemlperf.runtime.plan import RNG_NAME
 from bytemlperf.runtime.progress import Progress
@@ -26,6 +28,8 @@ __all__ = [
     "TIMELINE_DTYPE",
     "ArraySamples",
     "Batching",
+    "Client",
+    "ClientTask",
     "ClosedLoop",
     "Failure",
     "Histogram",
@@ -38,9 +42,11 @@ __all__ = [
     "WarmUp",
     "WarmUpRecording",
     "check_outputs",
+    "client_task_factory",
     "cpu_time_ns",
     "now_ns",
     "run",
     "run_sync",
+    "spawn",
     "utc_now",
 ]

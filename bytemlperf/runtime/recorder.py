@@ -401,3 +401,5 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     failures: tuple[Failure, ...]
     error: PredictError | None = None
+    client_kind: str = ""
+    client_reason: str = ""

@@ -14,6 +14,7 @@ from typing import Any
 
 from bytemlperf._native.timeline import Timeline
 from bytemlperf.errors import ConfigError
+from bytemlperf.runtime.client_path import ClientBody, ClientPath, choose_clients
 from bytemlperf.runtime.predictor import InputLayout, Predict
 from bytemlperf.runtime.progress import Progress, ProgressTeller
 from bytemlperf.runtime.recorder import Recording
@@ -39,6 +40,8 @@ async def run(
     check: Check = check_outputs,
     indices: Sequence[int] | None = None,
     start_gate: Callable[[], object] | None = None,
+    client_path: ClientPath = "auto",
+    client_body: ClientBody | None = None,
 ) -> Recording:
     """Load-test `predict` on the running event loop.
 
@@ -72,6 +75,14 @@ async def run(
     start_gate : callable, optional
         Called in a thread of its own between the warm-up and the measured part, which
         begins when it returns: how several processes begin at the same moment.
+    client_path : "auto", "task" or "bare", default "auto"
+        What a client is. A task: a coroutine in a task of its own, with all that tasks
+        promise. Bare: a coroutine that may await anything, but has no task and no
+        context variables of its own. `Recording.client_kind` says what it was.
+    client_body : callable, optional
+        ``await client_body(client)`` is what each client does; ``await client`` in it
+        asks one query, and ``client.is_open`` tells whether it may ask another. None:
+        clients ask, think and ask again.
 
     Returns
     -------
@@ -130,6 +141,8 @@ async def run(
                 timeline=timeline,
                 check=check,
                 start_gate=start_gate,
+                clients=choose_clients(client_path, client_body),
+                body=client_body,
             )
             if on_progress is None:
                 return await session.run()

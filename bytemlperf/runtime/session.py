@@ -15,6 +15,7 @@ import numpy as np
 from bytemlperf._native.dispatcher import STOPPED_BY_FAILURE, STOPPED_BY_TIME
 from bytemlperf._native.timeline import Timeline
 from bytemlperf.errors import PredictError
+from bytemlperf.runtime.client_path import ClientBody, ClientChoice
 from bytemlperf.runtime.clock import Usage, usage
 from bytemlperf.runtime.closed_loop import ClosedLoopPhase
 from bytemlperf.runtime.plan import RNG_NAME, SampleOrder
@@ -87,7 +88,11 @@ class Session:
         timeline: Timeline,
         check: Check,
         start_gate: Callable[[], object] | None = None,
+        clients: ClientChoice,
+        body: ClientBody | None = None,
     ) -> None:
+        self._clients = clients
+        self._body = body
         self._scenario = scenario
         self._seed = seed
         self._limits = limits
@@ -227,6 +232,8 @@ class Session:
             max_queries=max_queries,
             drain_seconds=self._limits.drain_seconds,
             is_warm_up=is_warm_up,
+            kind=self._clients.kind,
+            body=self._body,
         )
         self._predictor.queue.reset_peak()
         await phase.walk()
@@ -280,4 +287,6 @@ class Session:
             seed=self._seed,
             failures=tuple(self._failures),
             error=self._error,
+            client_kind=self._clients.kind,
+            client_reason=self._clients.reason,
         )
