@@ -25,6 +25,7 @@ def measure(
     keep_timeline: Annotated[bool, flag(HOW)] = False,
     answers: Annotated[Path | None, Parameter(group=HOW)] = None,
     ask: Annotated[bool, flag(HOW, "--no_ask")] = True,
+    silence_seconds: Annotated[float | None, Parameter(group=HOW)] = None,
     resume: Annotated[Path | None, Parameter(group=WHAT)] = None,
     overrides: Overrides = Overrides(),
     judgement: Judgement = Judgement(),
@@ -56,6 +57,9 @@ def measure(
         JSON file that answers the backend's questions; nobody is asked then.
     ask
         Ask the backend's questions, if there is a terminal; --no_ask takes defaults.
+    silence_seconds
+        Longest silence of a worker before it is taken for hung and ended. Default:
+        what its phase may need, from minutes (start) to an hour (compile).
     resume
         Go on with a run that was cut off: its --out folder. Everything else is as that
         run was asked for; only --ui may be given with it.
@@ -93,5 +97,6 @@ def measure(
         keep_timeline=keep_timeline,
         answers=answers,
         judgement=judgement,
+        silence_seconds=silence_seconds,
     )
     return display.show_measurement(request, places.ui, cluster, may_ask=ask)

@@ -59,6 +59,9 @@ class SessionRequest(msgspec.Struct, frozen=True, kw_only=True):
         Of the latency, in percent, whose intervals are reported.
     slos : tuple of Slo
         Objectives that every point is judged by.
+    silence_seconds : float or None
+        Longest silence of a worker before it is taken for hung, > 0; None: what each
+        phase asks for.
     """
 
     tasks: tuple[WorkloadFile, ...]
@@ -78,3 +81,4 @@ class SessionRequest(msgspec.Struct, frozen=True, kw_only=True):
     start_gate: str | None = None
     percentiles: tuple[float, ...] = DEFAULT_PERCENTILES
     slos: tuple[Slo, ...] = ()
+    silence_seconds: float | None = None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import numpy as np
@@ -17,6 +17,9 @@ from bytemlperf._native.recorder import Recorder
 from bytemlperf._native.timeline import Timeline
 from bytemlperf.errors import ConfigError, PredictError
 from bytemlperf.statistics.hdr import cell_bounds, decode_counts, encode_counts
+
+if TYPE_CHECKING:
+    from bytemlperf.runtime.load_record import LoadRecording
 
 __all__ = [
     "Block",
@@ -29,7 +32,7 @@ __all__ = [
     "blocks_from",
 ]
 
-EndedBy = Literal["iterations", "max_seconds", "failed"]
+EndedBy = Literal["iterations", "max_seconds", "failed", "schedule"]
 
 
 class Histogram:
@@ -386,3 +389,6 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
     failures: tuple[Failure, ...]
     error: PredictError | None = None
     blocks: tuple[Block, ...] = ()
+    client_kind: str = ""
+    client_reason: str = ""
+    load: LoadRecording | None = None
