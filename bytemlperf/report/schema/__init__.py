@@ -29,6 +29,7 @@ from bytemlperf.report.schema.quality import (
     NumericReport,
     WorstSample,
 )
+from bytemlperf.report.schema.statistics import LatencyBlock, RunStatistics
 from bytemlperf.report.schema.subject import DatasetReport, ModelReport
 from bytemlperf.report.schema.task import Failure, Status, TaskResult
 
@@ -44,6 +45,7 @@ __all__ = [
     "Failure",
     "Host",
     "InvocationIndex",
+    "LatencyBlock",
     "ModelReport",
     "NodeEntry",
     "NumericOutput",
@@ -51,6 +53,7 @@ __all__ = [
     "Point",
     "PointPart",
     "Provenance",
+    "RunStatistics",
     "RuleOutcome",
     "SegmentReport",
     "SeriesSecond",
