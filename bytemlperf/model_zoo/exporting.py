@@ -16,6 +16,11 @@ from bytemlperf.errors import PrepareError
 from bytemlperf.model_zoo.builders import Architecture
 from bytemlperf.model_zoo.builders.architecture import load_weights
 from bytemlperf.model_zoo.legacy_fields import plain_name
+from bytemlperf.model_zoo.precision import (
+    narrow_module,
+    narrow_weights,
+    quantize_dynamic,
+)
 from bytemlperf.model_zoo.schema import ModelInfo
 from bytemlperf.model_zoo.torchscript_file import trace_to_bytes
 from bytemlperf.model_zoo.weights import Weights
@@ -31,9 +36,16 @@ ARTEFACTS = {"pt": "model.pt", "saved_model": "saved_model", "onnx": "model.onnx
 PACKAGES = {
     "pt": ("torch",),
     "saved_model": ("tensorflow", "tensorflow-cpu"),
-    "onnx": ("torch", "onnx"),
+    "onnx": ("torch", "onnx", "onnxruntime"),
 }
 """Distributions whose version decides what is written, for each format."""
+
+STORED = {
+    ("pt", "FP32"), ("pt", "FP16"),
+    ("saved_model", "FP32"), ("saved_model", "FP16"),
+    ("onnx", "FP32"), ("onnx", "INT8"),
+}  # fmt: skip
+"""Precisions that weights can be stored in, for each format."""
 
 OPSET = 17
 
@@ -62,7 +74,8 @@ def export_model(
     Raises
     ------
     PrepareError
-        The format cannot be built, or the names do not fit the architecture.
+        The format or precision cannot be built, or the names do not fit the
+        architecture.
     """
     writers: dict[str, Callable[[ModelInfo, Architecture, Weights, Path], None]] = {
         "pt": _write_torchscript,
@@ -73,6 +86,13 @@ def export_model(
         raise PrepareError(
             f"{info.model}: format {info.model_format!r} cannot be built",
             hint=f"formats that can: {', '.join(writers)}; or give a model_path",
+        )
+    if (info.model_format, info.model_precision) not in STORED:
+        known = ", ".join(" ".join(pair) for pair in sorted(STORED))
+        raise PrepareError(
+            f"{info.model}: {info.model_format} in {info.model_precision!r} cannot be "
+            "built",
+            hint=f"what can: {known}; or give a model_path",
         )
     name = ARTEFACTS[info.model_format]
     writers[info.model_format](info, architecture, weights, folder / name)
@@ -86,6 +106,8 @@ def _write_torchscript(
     import torch
 
     module = load_weights(architecture.torch_module(), weights, info.model)
+    if info.model_precision == "FP16":
+        module = narrow_module(module)
     example = architecture.example(1)
     _check_inputs(info, list(example))
     inputs = tuple(torch.from_numpy(array) for array in example.values())
@@ -98,6 +120,8 @@ def _write_saved_model(
     """Save the TensorFlow twin with one named signature."""
     import tensorflow as tf
 
+    if info.model_precision == "FP16":
+        weights = narrow_weights(weights)
     module = architecture.tensorflow_module(weights)
     function = module.serve.get_concrete_function()
     _check_inputs(
@@ -152,6 +176,8 @@ def _write_onnx(
     )
     onnx.checker.check_model(model)
     path.write_bytes(model.SerializeToString(deterministic=True))
+    if info.model_precision == "INT8":
+        quantize_dynamic(path)
 
 
 def _rename(graph: onnx.GraphProto, names: dict[str, str]) -> None:

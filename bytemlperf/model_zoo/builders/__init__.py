@@ -22,10 +22,13 @@ __all__ = ["Architecture", "find_architecture", "list_architectures"]
 _ARCHITECTURES = {
     "albert_base": ("albert", "albert_base"),
     "bert_base": ("bert", "bert_base"),
+    "deberta_base": ("deberta", "deberta_base"),
     "distilbert_base": ("distilbert", "distilbert_base"),
     "resnet50": ("resnet", "resnet50"),
+    "roberta_base": ("roberta", "roberta_base"),
     "vit_base": ("vit", "vit_base"),
     "wide_deep": ("wide_deep", "wide_deep"),
+    "xlnet_base": ("xlnet", "xlnet_base"),
     "yolov5s": ("yolov5", "yolov5s"),
 }
 

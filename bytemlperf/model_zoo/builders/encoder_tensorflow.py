@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bytemlperf.model_zoo.builders.tensorflow_table import make_table
 from bytemlperf.model_zoo.weights import Weights
 
 if TYPE_CHECKING:
@@ -150,26 +151,23 @@ class _Encoder:
         self.names = names
         self.layers, self.heads, self.length = sizes
         self.width = len(weights["qa_outputs.weight"][0])
-        self.table = {
+        self.table = make_table(
+            weights,
             # PyTorch keeps the matrices of layers as (out, in), those of embeddings
             # as (id, width).
-            name: tf.Variable(
-                array.T if array.ndim == 2 and "embeddings" not in name else array,
-                name=name,
-                trainable=False,
-            )
-            for name, array in weights.items()
-        }
+            lambda name, array: (
+                array.T if array.ndim == 2 and "embeddings" not in name else array
+            ),
+        )
 
     def embed(self, path: str, ids: tf.Tensor, segments: tf.Tensor | None) -> tf.Tensor:
         """Look tokens up; (batch, length) -> (batch * length, width)."""
         import tensorflow as tf
 
-        x = tf.gather(self.table[f"{path}.word_embeddings.weight"], ids)
+        x = self.table.rows(f"{path}.word_embeddings.weight", ids)
         x += self.table[f"{path}.position_embeddings.weight"][: self.length]
         if segments is not None:
-            table = self.table[f"{path}.token_type_embeddings.weight"]
-            x += tf.gather(table, segments)
+            x += self.table.rows(f"{path}.token_type_embeddings.weight", segments)
         return self._norm(tf.reshape(x, (-1, self.width)), f"{path}.LayerNorm")
 
     def answer(self, x: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
