@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError, Parameter
 
 import bytemlperf
+from bytemlperf.cli.backend_command import backend
 from bytemlperf.cli.measure_command import measure
 from bytemlperf.cli.merge_command import merge
 from bytemlperf.cli.prepare_command import prepare
@@ -34,7 +35,8 @@ app = App(
     "completely compiled a model is on a piece of hardware.",
     help_epilogue="Exit codes: 0 ok, 2 usage, 3 a backend or point failed, 4 ran but "
     "not a valid measurement, 130 interrupted.",
-    usage="Usage: python -m bytemlperf [prepare|merge] --tasks all --hardware_type CPU",
+    usage="Usage: python -m bytemlperf [prepare|merge|backend] --tasks all "
+    "--hardware_type CPU",
     # The original's spelling; the parser takes dashes for underscores as well.
     default_parameter=Parameter(name_transform=lambda name: name),
     exit_on_error=False,
@@ -43,6 +45,7 @@ app = App(
 app.default(measure)
 app.command(prepare)
 app.command(merge)
+app.command(backend)
 
 
 def run(argv: Sequence[str]) -> int:

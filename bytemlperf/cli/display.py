@@ -11,10 +11,12 @@ from pathlib import Path
 from bytemlperf.backends import list_backends
 from bytemlperf.cli.options import Cluster, Ui
 from bytemlperf.launch.cluster import run_cluster_session
+from bytemlperf.launch.conformance import ConformanceRequest, check_conformance
 from bytemlperf.launch.index_file import exit_code
 from bytemlperf.launch.merge_results import merge_results
 from bytemlperf.launch.request import SessionRequest
 from bytemlperf.launch.session import prepare_session, run_session
+from bytemlperf.report.conformance_text import conformance_view
 from bytemlperf.report.console import invocation_report, open_console, task_report
 from bytemlperf.report.live import PlainObserver, RichObserver, SilentObserver
 from bytemlperf.report.storage import (
@@ -26,7 +28,15 @@ from bytemlperf.report.storage import (
 from bytemlperf.runtime.clock import now_ns
 from bytemlperf.workloads import list_workloads
 
-__all__ = ["show_lists", "show_measurement", "show_merged", "show_preparation"]
+__all__ = [
+    "show_conformance",
+    "show_lists",
+    "show_measurement",
+    "show_merged",
+    "show_preparation",
+]
+
+EXIT_NOT_CONFORMING = 3
 
 
 def show_measurement(
@@ -69,6 +79,17 @@ def show_preparation(request: SessionRequest, ui: Ui | None) -> int:
     """Prepare, and return the exit code."""
     with _observer(ui) as observer:
         return prepare_session(request, observer)
+
+
+def show_conformance(request: ConformanceRequest, ui: Ui | None) -> int:
+    """Check a backend, and print every rule with what was seen."""
+    with _observer(ui) as observer:
+        report, path = check_conformance(request, observer)
+    if ui == "none":
+        print(path)
+    else:
+        open_console(sys.stdout).print(conformance_view(report, str(path)))
+    return 0 if report.grade in {"A", "B"} else EXIT_NOT_CONFORMING
 
 
 def _observer(ui: Ui | None) -> PlainObserver | SilentObserver:

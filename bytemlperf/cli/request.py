@@ -20,11 +20,24 @@ from bytemlperf.launch.request import SessionRequest
 from bytemlperf.launch.resume import load_request
 from bytemlperf.workloads import Workload, WorkloadFile, find_workloads
 
-__all__ = ["make_request", "resume_request", "select_hardware", "select_tasks"]
+__all__ = [
+    "cache_folder",
+    "make_request",
+    "resume_request",
+    "select_hardware",
+    "select_tasks",
+]
 
 QUICK_BATCH_SIZES = 2
 # They say where a run goes on and what is seen of it, not what is measured.
 MAY_GO_WITH_RESUME = ("--resume", "--ui", "--launcher", "--address", "--spread")
+
+
+def cache_folder(given: Path | None) -> Path:
+    """Resolve the cache: as given, else as the environment says, else the user's."""
+    return given or Path(
+        os.environ.get("BYTEMLPERF_CACHE") or platformdirs.user_cache_dir("bytemlperf")
+    )
 
 
 def select_tasks(
@@ -100,15 +113,12 @@ def make_request(
     ):
         if path is not None and not path.exists():
             raise ConfigError(f"{option} {path}: there is no such file or folder")
-    cache = places.cache or Path(
-        os.environ.get("BYTEMLPERF_CACHE") or platformdirs.user_cache_dir("bytemlperf")
-    )
     return SessionRequest(
         tasks=tuple(selected),
         hardware_types=hardware_types,
         backend_path=places.backend_path,
         out_dir=places.out,
-        cache_dir=cache,
+        cache_dir=cache_folder(places.cache),
         data_root=places.data_path or find_data_root(),
         model_path=places.model_path,
         weights=weights,

@@ -21,6 +21,7 @@ import msgspec
 
 from bytemlperf.engine.emitter import Emitter
 from bytemlperf.engine.messages import (
+    CheckJob,
     DescribeJob,
     Failed,
     Finished,
@@ -30,6 +31,7 @@ from bytemlperf.engine.messages import (
     PartJob,
     PartQuit,
     PrepareJob,
+    ProbeJob,
     Recorded,
     Started,
     read_frame,
@@ -116,6 +118,14 @@ def _dispatch(
         from bytemlperf.engine.measure import measure_task
 
         measure_task(job, emitter)
+    elif isinstance(job, ProbeJob):
+        from bytemlperf.engine.conformance import build_probes
+
+        build_probes(job, emitter)
+    elif isinstance(job, CheckJob):
+        from bytemlperf.engine.conformance import check_backend
+
+        check_backend(job, emitter)
     else:
         from bytemlperf.engine.part import serve_part
 

@@ -23,12 +23,14 @@ from bytemlperf.report.schema import (
     NumericReport,
     Point,
     Provenance,
+    RuleOutcome,
     SkippedPoint,
 )
 
 __all__ = [
     "AccuracyDone",
     "BackendDescribed",
+    "CheckJob",
     "CompileDone",
     "DescribeJob",
     "Event",
@@ -50,8 +52,11 @@ __all__ = [
     "PointSkipped",
     "PrepareJob",
     "PreparedTask",
+    "ProbeJob",
+    "ProbesBuilt",
     "Progress",
     "Recorded",
+    "RuleChecked",
     "Started",
     "TaskDescribed",
     "TaskPrepared",
@@ -160,7 +165,38 @@ class PartJob(msgspec.Struct, frozen=True, tag="part"):
     cores: tuple[int, ...]
 
 
-Job = DescribeJob | PrepareJob | MeasureJob | PartJob
+class ProbeJob(msgspec.Struct, frozen=True, tag="probe"):
+    """Write the conformance suite's model into a folder; in the CPU environment."""
+
+    folder: str
+
+
+class CheckJob(msgspec.Struct, frozen=True, tag="check"):
+    """Try the conformance rules on one backend; runs in the backend's environment.
+
+    Parameters
+    ----------
+    hardware_type, backend_path : str, str or None
+        Which backend, and where to look for it first.
+    model_infos : dict of str to dict
+        ``configs["model_info"]`` of the probe model by framework.
+    interact_info : dict
+        Answers to the backend's questions.
+    computes : bool
+        Whether its answers are the model's: not of a backend that wants no model.
+    outcomes : dict of str to str
+        Status by rule, of the rules that earlier workers have tried.
+    """
+
+    hardware_type: str
+    backend_path: str | None
+    model_infos: dict[str, dict[str, Any]]
+    interact_info: dict[str, Any]
+    computes: bool
+    outcomes: dict[str, str] = {}
+
+
+Job = DescribeJob | PrepareJob | MeasureJob | PartJob | ProbeJob | CheckJob
 
 
 class PartRun(msgspec.Struct, frozen=True, tag="part_run"):
@@ -299,6 +335,18 @@ class VendorBenchmark(msgspec.Struct, frozen=True, tag="vendor_benchmark"):
     figures: dict[str, Any]
 
 
+class ProbesBuilt(msgspec.Struct, frozen=True, tag="probes_built"):
+    """A probe job's result: ``configs["model_info"]`` by framework."""
+
+    model_infos: dict[str, dict[str, Any]]
+
+
+class RuleChecked(msgspec.Struct, frozen=True, tag="rule_checked"):
+    """A conformance rule was tried."""
+
+    outcome: RuleOutcome
+
+
 class PartReady(msgspec.Struct, frozen=True, tag="part_ready"):
     """A part is warm and waits for the common start."""
 
@@ -341,6 +389,8 @@ Event = (
     | PointSkipped
     | PointFailed
     | VendorBenchmark
+    | ProbesBuilt
+    | RuleChecked
     | PartReady
     | PartMeasured
     | Warned

@@ -11,11 +11,17 @@ import pytest
 
 import bytemlperf
 
-FRAMEWORKS = ("torch", "tensorflow", "keras", "onnx", "onnxruntime", "transformers")
+FRAMEWORKS = (
+    *("torch", "tensorflow", "keras", "onnx", "onnxruntime", "transformers"),
+    "openvino",
+)
 # Only these files may import a framework when they are imported themselves.
 FRAMEWORK_MODULES = tuple(
-    f"bytemlperf.backends.CPU.{name}"
-    for name in ("_torch", "_torch_program", "_tensorflow", "_onnxruntime")
+    f"bytemlperf.backends.{name}"
+    for name in (
+        *("runtimes.onnx_session", "runtimes.saved_model"),
+        *("runtimes.torch_model", "runtimes.torch_program"),
+    )
 )
 MODULES = sorted(
     module.name

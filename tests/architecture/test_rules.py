@@ -64,7 +64,7 @@ def test_violation_is_found(path, line, rule):
     [
         ("runtime/clock.py", "from time import perf_counter_ns"),
         ("cli/display.py", "print('x')"),
-        ("backends/CPU/_torch.py", "import torch"),
+        ("backends/runtimes/torch_model.py", "import torch"),
     ],
 )
 def test_place_for_it_is_allowed(path, line):

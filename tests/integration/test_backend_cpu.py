@@ -370,9 +370,9 @@ def test_tensorflow_keeps_the_variables_of_a_large_model(tmp_path, monkeypatch):
     """Too large to freeze: it runs on its variables, which must stay alive."""
     import tensorflow as tf
 
-    from bytemlperf.backends.CPU import _tensorflow
+    from bytemlperf.backends.runtimes import saved_model
 
-    monkeypatch.setattr(_tensorflow, "MAX_FROZEN_BYTES", 15)
+    monkeypatch.setattr(saved_model, "MAX_FROZEN_BYTES", 15)
     weights = tf.Variable(np.eye(2, dtype=np.float32) * 3)
     spec = tf.TensorSpec([None, 2], tf.float32, name="x")
     path = save_saved_model(

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from bytemlperf.backends import TensorInfo, create_backend, find_backend
-from bytemlperf.backends.CPU._binding import bind, feed
-from bytemlperf.backends.CPU._runtime import fixed_batch, precision_name
+from bytemlperf.backends.runtimes.binding import bind, feed
+from bytemlperf.backends.runtimes.runtime import fixed_batch, precision_name
 from bytemlperf.errors import CompileError, LoadError, PredictError
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bytemlperf.backends.CPU import _threads
-from bytemlperf.backends.CPU._threads import available_cores, plan_threads
+from bytemlperf.backends.runtimes import threads
+from bytemlperf.backends.runtimes.threads import available_cores, plan_threads
 from bytemlperf.errors import CompileError
 
 
@@ -14,7 +14,7 @@ def machine(monkeypatch, tmp_path):
     """Return a maker of a machine with an affinity mask and control groups."""
 
     def make(cores: int, membership: str = "", **files: str) -> None:
-        monkeypatch.setattr(_threads.os, "sched_getaffinity", lambda pid: range(cores))
+        monkeypatch.setattr(threads.os, "sched_getaffinity", lambda pid: range(cores))
         root = tmp_path / "cgroup"
         for name, text in files.items():
             path = root / name.replace("__", "/").replace("cpu_", "cpu.")
@@ -22,8 +22,8 @@ def machine(monkeypatch, tmp_path):
             path.write_text(text)
         process = tmp_path / "membership"
         process.write_text(membership)
-        monkeypatch.setattr(_threads, "CGROUP_ROOT", root)
-        monkeypatch.setattr(_threads, "PROCESS_CGROUP", process)
+        monkeypatch.setattr(threads, "CGROUP_ROOT", root)
+        monkeypatch.setattr(threads, "PROCESS_CGROUP", process)
 
     return make
 

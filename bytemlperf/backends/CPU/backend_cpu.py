@@ -15,8 +15,8 @@ import msgspec
 import numpy.typing as npt
 
 from bytemlperf.backends import Backend, Feeds, tensor_infos
-from bytemlperf.backends.CPU._runtime import ModelFacts, Runtime, RuntimeRequest
-from bytemlperf.backends.CPU._threads import ThreadPlan, plan_threads
+from bytemlperf.backends.runtimes.runtime import ModelFacts, Runtime, RuntimeRequest
+from bytemlperf.backends.runtimes.threads import ThreadPlan, plan_threads
 from bytemlperf.errors import CompileError, LoadError, PredictError
 
 __all__ = ["BackendCPU"]
@@ -172,15 +172,15 @@ def _open(framework: str, request: RuntimeRequest) -> Runtime:
     """Import the framework's runtime, and only that one."""
     match framework.casefold():
         case "pytorch" | "torch":
-            from bytemlperf.backends.CPU._torch import TorchRuntime
+            from bytemlperf.backends.runtimes.torch_model import TorchRuntime
 
             return TorchRuntime(request)
         case "tensorflow" | "tf":
-            from bytemlperf.backends.CPU._tensorflow import TensorflowRuntime
+            from bytemlperf.backends.runtimes.saved_model import TensorflowRuntime
 
             return TensorflowRuntime(request)
         case "onnx" | "onnxruntime":
-            from bytemlperf.backends.CPU._onnxruntime import OnnxruntimeRuntime
+            from bytemlperf.backends.runtimes.onnx_session import OnnxruntimeRuntime
 
             return OnnxruntimeRuntime(request)
     raise CompileError(

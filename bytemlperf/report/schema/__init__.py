@@ -8,6 +8,7 @@ defined in docs/measurement.md. Formatting happens elsewhere, at the very edge.
 from __future__ import annotations
 
 from bytemlperf.report.schema.compilation import CompileReport
+from bytemlperf.report.schema.conformance import ConformanceReport, RuleOutcome
 from bytemlperf.report.schema.distribution import Distribution, SeriesSecond
 from bytemlperf.report.schema.invocation import InvocationIndex, NodeEntry, TaskEntry
 from bytemlperf.report.schema.point import (
@@ -30,6 +31,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "AccuracyReport",
     "CompileReport",
+    "ConformanceReport",
     "DatasetReport",
     "Distribution",
     "Failure",
@@ -42,6 +44,7 @@ __all__ = [
     "Point",
     "PointPart",
     "Provenance",
+    "RuleOutcome",
     "SeriesSecond",
     "SkippedPoint",
     "Status",

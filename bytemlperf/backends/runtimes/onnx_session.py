@@ -16,15 +16,15 @@ import onnx
 import onnxruntime
 
 from bytemlperf.backends import Feeds
-from bytemlperf.backends.CPU._binding import bind, feed
-from bytemlperf.backends.CPU._runtime import (
+from bytemlperf.backends.runtimes.binding import bind, feed
+from bytemlperf.backends.runtimes.runtime import (
     ModelFacts,
     RuntimeRequest,
     fixed_batch,
     mixed_name,
     precision_name,
 )
-from bytemlperf.backends.CPU._threads import ThreadPlan
+from bytemlperf.backends.runtimes.threads import ThreadPlan
 from bytemlperf.errors import CompileError
 
 __all__ = ["OnnxruntimeRuntime"]

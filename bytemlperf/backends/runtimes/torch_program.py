@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from bytemlperf.backends.CPU._runtime import precision_name
+from bytemlperf.backends.runtimes.runtime import precision_name
 from bytemlperf.errors import CompileError
 
 __all__ = ["Program", "open_program"]

@@ -15,14 +15,14 @@ import numpy.typing as npt
 import torch
 
 from bytemlperf.backends import Feeds, TensorInfo
-from bytemlperf.backends.CPU._binding import bind, feed, plain_name
-from bytemlperf.backends.CPU._runtime import (
+from bytemlperf.backends.runtimes.binding import bind, feed, plain_name
+from bytemlperf.backends.runtimes.runtime import (
     ModelFacts,
     RuntimeRequest,
     fixed_batch,
     mixed_name,
 )
-from bytemlperf.backends.CPU._torch_program import Program, open_program
+from bytemlperf.backends.runtimes.torch_program import Program, open_program
 from bytemlperf.errors import CompileError, PredictError
 
 __all__ = ["TorchRuntime"]

@@ -12,7 +12,7 @@ import msgspec
 import numpy.typing as npt
 
 from bytemlperf.backends import Feeds, TensorInfo
-from bytemlperf.backends.CPU._threads import ThreadPlan
+from bytemlperf.backends.runtimes.threads import ThreadPlan
 
 __all__ = [
     "ModelFacts",
