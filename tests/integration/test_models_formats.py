@@ -267,7 +267,9 @@ def test_full_sizes_have_the_published_counts(builder: str) -> None:
 def test_frameworks_and_precisions_share_their_weights() -> None:
     """All of bert are one model, and all of resnet50: one builder, one seed."""
     for family in ("bert", "resnet50"):
-        infos = [load_model_info(n) for n in list_models() if n.startswith(f"{family}-")]
+        infos = [
+            load_model_info(n) for n in list_models() if n.startswith(f"{family}-")
+        ]
         assert {info.framework for info in infos} == {"Pytorch", "Tensorflow", "Onnx"}
         assert len({(i.builder, i.seed, i.weights) for i in infos}) == 1
 

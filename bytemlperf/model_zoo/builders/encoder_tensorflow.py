@@ -145,7 +145,6 @@ class _Encoder:
         names: dict[str, str],
         sizes: tuple[int, int, int],
     ) -> None:
-        import tensorflow as tf
 
         self.prefix = prefix
         self.names = names

@@ -36,7 +36,8 @@ def make_table(weights: Weights, lay_out: Callable[[str, Array], Array]) -> tf.M
     -------
     tf.Module
         ``table[name]`` is a float32 tensor, ``table.rows(name, ids)`` are rows of one,
-        ``name in table`` says whether there is one. As an attribute of a module it saves its variables with it.
+        ``name in table`` says whether there is one. As an attribute of a module it
+        saves its variables with it.
     """
     import tensorflow as tf
 
@@ -50,8 +51,10 @@ def make_table(weights: Weights, lay_out: Callable[[str, Array], Array]) -> tf.M
 
         def __getitem__(self, name: str) -> tf.Tensor:
             variable = self.kept[name]
-            return variable if variable.dtype == tf.float32 else tf.cast(
-                variable, tf.float32
+            return (
+                variable
+                if variable.dtype == tf.float32
+                else tf.cast(variable, tf.float32)
             )
 
         def rows(self, name: str, ids: tf.Tensor) -> tf.Tensor:
