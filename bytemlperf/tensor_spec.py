@@ -39,6 +39,9 @@ class TensorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         What the values mean, so that synthetic ones can be true to it.
     low, high : float, optional
         Range of the values; its ends are as `semantics` says.
+    shared : bool, default False
+        The rows are not a sample's own but the same for all: a batch of any size is
+        fed ``shape[0]`` rows. Such are the prompts that pictures are held against.
     """
 
     name: str
@@ -47,3 +50,4 @@ class TensorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     semantics: Semantics = "real"
     low: float | None = None
     high: float | None = None
+    shared: bool = False

@@ -63,6 +63,9 @@ def draft(request: Request) -> Draft:
         for index in range(count):
             bits = np.random.PCG64(np.random.SeedSequence([request.seed, index]))
             _draw_sample(request.specs, arrays, index, np.random.Generator(bits))
+            for spec in request.specs:
+                if spec.shared:
+                    arrays[spec.name][index] = arrays[spec.name][0]
             progress("drawing samples", index + 1, count)
         return Written(
             count=count, subset=f"{count} samples drawn from seed {request.seed}"

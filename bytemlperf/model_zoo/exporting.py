@@ -6,7 +6,7 @@ or an ``.onnx`` file, with a dynamic batch on axis 0 and the names of the model 
 
 from __future__ import annotations
 
-import io
+import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -48,6 +48,9 @@ STORED = {
 """Precisions that weights can be stored in, for each format."""
 
 OPSET = 17
+
+MAX_ONNX_BYTES = 1_900_000_000
+"""Weights of more bytes stand beside the graph: a protobuf ends at 2 GiB."""
 
 
 def export_model(
@@ -151,33 +154,52 @@ def _write_onnx(
     # The exporter takes no names that are numbers, which the original has.
     inputs = [f"input.{index}" for index in range(len(info.input_names))]
     outputs = [f"output.{index}" for index in range(len(info.output_names))]
-    body = io.BytesIO()
-    with warnings.catch_warnings():
-        # The exporter that traces keeps the names given here and writes plain
-        # convolutions; the newer one takes three times as long for a graph that is
-        # no faster.
-        warnings.filterwarnings("ignore", category=DeprecationWarning)
-        warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
-        torch.onnx.export(
-            module,
-            tuple(torch.from_numpy(array) for array in example.values()),
-            body,
-            dynamo=False,
-            opset_version=OPSET,
-            input_names=inputs,
-            output_names=outputs,
-            dynamic_axes={name: {0: "batch"} for name in inputs + outputs},
-        )
-    model = onnx.load_from_string(body.getvalue())
+    # Beside the file, because the exporter writes large weights one file each.
+    with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+        traced = Path(scratch) / "traced.onnx"
+        with warnings.catch_warnings():
+            # The exporter that traces keeps the names given here and writes plain
+            # convolutions; the newer one takes three times as long for a graph that
+            # is no faster.
+            warnings.filterwarnings("ignore", category=DeprecationWarning)
+            warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
+            torch.onnx.export(
+                module,
+                tuple(torch.from_numpy(array) for array in example.values()),
+                str(traced),
+                dynamo=False,
+                opset_version=OPSET,
+                input_names=inputs,
+                output_names=outputs,
+                dynamic_axes=_dynamic_axes(info, inputs, outputs),
+            )
+        model = onnx.load(traced)
     _rename(
         model.graph,
         dict(zip(inputs, info.input_names, strict=True))
         | dict(zip(outputs, info.output_names, strict=True)),
     )
+    if sum(array.nbytes for array in weights.values()) > MAX_ONNX_BYTES:
+        onnx.save_model(
+            model, path, save_as_external_data=True, location=f"{path.name}.data"
+        )
+        onnx.checker.check_model(str(path))
+        return
     onnx.checker.check_model(model)
     path.write_bytes(model.SerializeToString(deterministic=True))
     if info.model_precision == "INT8":
         quantize_dynamic(path)
+
+
+def _dynamic_axes(
+    info: ModelInfo, inputs: list[str], outputs: list[str]
+) -> dict[str, dict[int, str]]:
+    """Leave the rows of each tensor open: the batch, or what all samples share."""
+    axes = {name: {0: "batch"} for name in inputs + outputs}
+    for name, spec in zip(inputs, info.tensors, strict=True):
+        if spec.shared:
+            axes[name] = {0: f"{plain_name(spec.name)}_rows"}
+    return axes
 
 
 def _rename(graph: onnx.GraphProto, names: dict[str, str]) -> None:

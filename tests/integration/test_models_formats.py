@@ -19,19 +19,25 @@ import pytest
 
 from bytemlperf.errors import PrepareError
 from bytemlperf.model_zoo import (
+    exporting,
     list_models,
     load_model_info,
     parse_model_info,
     plain_name,
 )
+from bytemlperf.model_zoo.artefact_store import hash_tree
 from bytemlperf.model_zoo.builders import find_architecture, list_architectures
 from bytemlperf.model_zoo.builders.albert import Albert
 from bytemlperf.model_zoo.builders.architecture import Architecture, load_weights
 from bytemlperf.model_zoo.builders.bert import Bert
+from bytemlperf.model_zoo.builders.clip import Clip, ClipText
 from bytemlperf.model_zoo.builders.deberta import Deberta
+from bytemlperf.model_zoo.builders.diffusion import Unet, VaeDecoder, VaeEncoder
 from bytemlperf.model_zoo.builders.distilbert import DistilBert
 from bytemlperf.model_zoo.builders.resnet import ResNet
 from bytemlperf.model_zoo.builders.roberta import Roberta
+from bytemlperf.model_zoo.builders.roformer import Roformer
+from bytemlperf.model_zoo.builders.swin import Swin
 from bytemlperf.model_zoo.builders.vit import Vit
 from bytemlperf.model_zoo.builders.wide_deep import WideDeep
 from bytemlperf.model_zoo.builders.xlnet import Xlnet
@@ -57,10 +63,28 @@ TEXT = {
 SMALL: dict[str, Callable[[], Architecture]] = {
     "albert_base": lambda: Albert(**TEXT),
     "bert_base": lambda: Bert(**TEXT),
+    "clip_text_large": lambda: ClipText(vocabulary=99, length=12, text=(32, 2, 4, 48)),
+    "clip_vit_b32": lambda: Clip(
+        vocabulary=99,
+        length=12,
+        prompts=100,
+        text=(32, 2, 4, 48),
+        image_size=64,
+        patch=16,
+        vision=(32, 2, 4, 48),
+        shared_width=16,
+    ),
     "deberta_base": lambda: Deberta(**TEXT),
     "distilbert_base": lambda: DistilBert(**TEXT),
     "resnet50": lambda: ResNet((1, 2), width=8, class_count=11, image_size=48),
     "roberta_base": lambda: Roberta(**TEXT),
+    "roformer_base": lambda: Roformer(**TEXT),
+    "swin_large": lambda: Swin(
+        image_size=48, width=16, depths=(2, 2), heads=(2, 4), window=3, class_count=7
+    ),
+    "unet": lambda: Unet(channels=(8, 16, 16), heads=2, groups=4, text=(5, 12), size=8),
+    "vae_decoder": lambda: VaeDecoder(channels=(8, 16, 16, 16), groups=4, size=4),
+    "vae_encoder": lambda: VaeEncoder(channels=(8, 16, 16, 16), groups=4, size=4),
     "vit_base": lambda: Vit(
         image_size=48, width=32, layers=2, heads=4, inner=48, class_count=9
     ),
@@ -74,10 +98,17 @@ SMALL: dict[str, Callable[[], Architecture]] = {
 COUNTS = {
     "albert_base": 11_094_530,
     "bert_base": 108_893_186,
+    "clip_text_large": 123_060_480,
+    "clip_vit_b32": 151_277_313,
     "deberta_base": 138_603_266,
     "distilbert_base": 66_364_418,
     "resnet50": 25_557_032,
     "roberta_base": 124_056_578,
+    "roformer_base": 123_458_305,
+    "swin_large": 196_735_516,
+    "unet": 859_520_964,
+    "vae_decoder": 49_490_199,
+    "vae_encoder": 34_163_664,
     "vit_base": 86_567_656,
     "wide_deep": 2_380_690,
     "xlnet_base": 116_719_874,
@@ -213,6 +244,9 @@ def test_a_format_answers_as_the_reference_and_at_any_batch(
         one = {}
         for spec in info.tensors:
             rows = int(spec.shape[0])
+            if spec.shared:
+                one[spec.name] = feeds[spec.name]
+                continue
             one[spec.name] = feeds[spec.name][index * rows : (index + 1) * rows]
         singles.append(run(one))
     assert list(found) == list(info.output_names)
@@ -357,3 +391,30 @@ def test_weights_of_another_size_are_refused() -> None:
         PrepareError, match=r"expected shape \(120, 48\) for 'bert\.emb"
     ):
         load_weights(Bert(**TEXT).torch_module(), wide, "x.pth")
+
+
+def test_weights_too_large_for_a_protobuf_stand_beside_the_graph(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same answers from a graph and a file of weights, and both are hashed."""
+    info = load_model_info("vae-decoder-onnx-fp32")
+    architecture = SMALL[str(info.builder)]()
+    weights = architecture.seeded_weights(3)
+    found = []
+    for name, limit in (("inside", 1 << 30), ("beside", 1000)):
+        monkeypatch.setattr(exporting, "MAX_ONNX_BYTES", limit)
+        folder = tmp_path / name
+        folder.mkdir()
+        path = folder / export_model(info, architecture, weights, folder)
+        found.append(open_onnx(path, info)(feeds_of(info, architecture, 2))["sample"])
+    assert sorted(file.name for file in path.parent.iterdir()) == [
+        "model.onnx",
+        "model.onnx.data",
+    ]
+    assert path.stat().st_size < (tmp_path / "inside" / "model.onnx").stat().st_size / 2
+    np.testing.assert_array_equal(found[0], found[1])
+    before = hash_tree(path)
+    body = bytearray((path.parent / "model.onnx.data").read_bytes())
+    body[-1] ^= 1
+    (path.parent / "model.onnx.data").write_bytes(body)
+    assert hash_tree(path) != before
