@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from bytemlperf.backends import list_backends
+from bytemlperf.cli.dialogs import TerminalDialogs, can_ask
 from bytemlperf.cli.options import Cluster, Ui
 from bytemlperf.launch.cluster import run_cluster_session
 from bytemlperf.launch.conformance import ConformanceRequest, check_conformance
@@ -40,7 +41,11 @@ EXIT_NOT_CONFORMING = 3
 
 
 def show_measurement(
-    request: SessionRequest, ui: Ui | None, cluster: Cluster = Cluster()
+    request: SessionRequest,
+    ui: Ui | None,
+    cluster: Cluster = Cluster(),
+    *,
+    may_ask: bool = False,
 ) -> int:
     """Run, then print what a person wants to read: results on standard output."""
     with _observer(ui) as observer:
@@ -49,7 +54,9 @@ def show_measurement(
                 request, observer, address=cluster.address, spread=cluster.spread
             )
         else:
-            index = run_session(request, observer)
+            is_asked = may_ask and can_ask(ui)
+            ask = TerminalDialogs(observer.paused) if is_asked else None
+            index = run_session(request, observer, ask=ask)
     out = OutFolder(request.out_dir)
     if ui == "none":
         print(out.index)

@@ -23,6 +23,8 @@ def measure(
     weights: Annotated[Weights, Parameter(group=HOW)] = "auto",
     keep_timeline: Annotated[bool, flag(HOW)] = False,
     answers: Annotated[Path | None, Parameter(group=HOW)] = None,
+    ask: Annotated[bool, flag(HOW, "--no_ask")] = True,
+    silence_seconds: Annotated[float | None, Parameter(group=HOW)] = None,
     resume: Annotated[Path | None, Parameter(group=WHAT)] = None,
     overrides: Overrides = Overrides(),
     places: Places = Places(),
@@ -50,7 +52,12 @@ def measure(
     keep_timeline
         Also write every query's row (.npy) beside the result.
     answers
-        JSON file that answers the backend's questions.
+        JSON file that answers the backend's questions; nobody is asked then.
+    ask
+        Ask the backend's questions, if there is a terminal; --no_ask takes defaults.
+    silence_seconds
+        Longest silence of a worker before it is taken for hung and ended. Default:
+        what its phase may need, from minutes (start) to an hour (compile).
     resume
         Go on with a run that was cut off: its --out folder. Everything else is as that
         run was asked for; only --ui may be given with it.
@@ -85,5 +92,6 @@ def measure(
         point_seconds=overrides.default_point_seconds(quick=quick),
         keep_timeline=keep_timeline,
         answers=answers,
+        silence_seconds=silence_seconds,
     )
-    return display.show_measurement(request, places.ui, cluster)
+    return display.show_measurement(request, places.ui, cluster, may_ask=ask)

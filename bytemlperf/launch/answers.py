@@ -1,4 +1,4 @@
-"""Answers to a backend's questions, without asking anybody.
+"""Answers to a backend's questions, given or default; who is asked is not known here.
 
 Input: the profile that a backend returned, and answers by name. Output: the
 ``interact_info`` for its configs: every question that applies has an answer, given or
@@ -7,7 +7,7 @@ default, so that a run without a terminal behaves like one with it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,11 @@ import msgspec
 from bytemlperf.errors import MALFORMED, BackendError, ConfigError, UnknownNameError
 
 __all__ = [
+    "Asker",
     "Question",
     "answer_questions",
+    "applies",
+    "check_answer",
     "check_names",
     "parse_profile",
     "read_answers",
@@ -62,6 +65,10 @@ class Question(msgspec.Struct, frozen=True):
     default: Any = None
     depends: str | None = None
     options: list[Any] | None = None
+
+
+# From a hardware type and its questions to answers by name; the rest is default.
+Asker = Callable[[str, Sequence[Question]], Mapping[str, Any]]
 
 
 def parse_profile(
@@ -171,17 +178,52 @@ def answer_questions(
     """
     answers: dict[str, Any] = {}
     for question in questions:
-        needed = [name.strip() for name in (question.depends or "").split(",")]
-        if not all(answers.get(name) for name in needed if name):
+        if not applies(question, answers):
             continue
         answer = given.get(question.name, question.default)
-        if question.name in given:
-            _check(question, answer, hardware_type)
+        # A default is the vendor's own, whatever its type: often null, for "choose".
+        if question.name in given and answer != question.default:
+            check_answer(question, answer, hardware_type)
         answers[question.name] = answer
     return answers
 
 
-def _check(question: Question, answer: object, hardware_type: str) -> None:
+def applies(question: Question, answers: Mapping[str, Any]) -> bool:
+    """Tell whether a question is asked, after these answers to earlier ones.
+
+    Parameters
+    ----------
+    question : Question
+        Which.
+    answers : mapping
+        By name.
+
+    Returns
+    -------
+    bool
+        Whether everything it depends on was answered with something true.
+    """
+    needed = [name.strip() for name in (question.depends or "").split(",")]
+    return all(answers.get(name) for name in needed if name)
+
+
+def check_answer(question: Question, answer: object, hardware_type: str) -> None:
+    """Check an answer against its question.
+
+    Parameters
+    ----------
+    question : Question
+        Says type and options.
+    answer : object
+        As given.
+    hardware_type : str
+        Named in the error.
+
+    Raises
+    ------
+    ConfigError
+        It is of the wrong type, or not among the options.
+    """
     where = f"answer {question.name!r} for {hardware_type}"
     expected = TYPES.get((question.type or "").lower())
     is_number_by_name_only = isinstance(answer, bool) and expected is not bool

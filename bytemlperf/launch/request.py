@@ -53,6 +53,9 @@ class SessionRequest(msgspec.Struct, frozen=True, kw_only=True):
         Whether results in `out_dir` are gone on with instead of replaced.
     start_gate : str or None
         Socket where a warm point asks when to begin, on a machine of a cluster.
+    silence_seconds : float or None
+        Longest silence of a worker before it is taken for hung, > 0; None: what each
+        phase asks for.
     """
 
     tasks: tuple[WorkloadFile, ...]
@@ -70,3 +73,4 @@ class SessionRequest(msgspec.Struct, frozen=True, kw_only=True):
     command_line: tuple[str, ...] = ()
     resume: bool = False
     start_gate: str | None = None
+    silence_seconds: float | None = None

@@ -17,7 +17,12 @@ import msgspec
 from bytemlperf.backends import BackendInfo
 from bytemlperf.engine.messages import MeasureJob, PreparedTask
 from bytemlperf.errors import ConfigError, InternalError, StorageError
-from bytemlperf.launch.answers import answer_questions, check_names, read_answers
+from bytemlperf.launch.answers import (
+    Asker,
+    answer_questions,
+    check_names,
+    read_answers,
+)
 from bytemlperf.launch.command import command_finder
 from bytemlperf.launch.done import Done
 from bytemlperf.launch.hardware import CommandFinder, Hardware, open_hardware
@@ -40,7 +45,12 @@ from bytemlperf.launch.session_setup import (
 from bytemlperf.launch.task_run import TaskRun
 from bytemlperf.model_zoo import load_model_info
 from bytemlperf.report.schema import InvocationIndex
-from bytemlperf.report.storage import OutFolder, TaskFolder, read_result
+from bytemlperf.report.storage import (
+    OutFolder,
+    TaskFolder,
+    read_result,
+    write_json_atomic,
+)
 from bytemlperf.workloads import WorkloadFile
 
 __all__ = ["prepare_session", "run_session"]
@@ -51,6 +61,7 @@ def run_session(
     observer: Observer,
     *,
     find_command: CommandFinder | None = None,
+    ask: Asker | None = None,
 ) -> InvocationIndex:
     """Measure every task of a request on every hardware type of it.
 
@@ -63,6 +74,9 @@ def run_session(
     find_command : callable, optional
         From a requirements file to how a worker is started in an environment that
         satisfies it. Default: environments below the request's cache folder.
+    ask : callable, optional
+        Asks a person the questions of a hardware type. Not called if the request has
+        an answers file, or goes on with a run. Default: nobody is asked.
 
     Returns
     -------
@@ -91,7 +105,7 @@ def run_session(
     with locked_folder(out), Interruption() as interruption, interruption.held():
         if not request.resume:
             save_request(request, out, sha256_by_task)
-        session = _Session(request, observer, out, interruption, finder)
+        session = _Session(request, observer, out, interruption, finder, ask)
         return session.run(infos, answers, sha256_by_task)
 
 
@@ -157,10 +171,12 @@ class _Session:
         out: OutFolder,
         interruption: Interruption,
         find_command: CommandFinder,
+        ask: Asker | None,
     ) -> None:
         self._request = request
         self._observer = observer
         self._out = out
+        self._ask = ask
         self._interruption = interruption
         self._find_command = find_command
         self._preparation = Preparation(
@@ -184,7 +200,7 @@ class _Session:
         self._write_index()
         with _ending_at(self._interruption):
             hardware = {info.hardware_type: self._open(info) for info in infos}
-            interact_infos = _answer_all(hardware, answers)
+            interact_infos = self._answer_all(hardware, answers)
             for index, (info, task) in enumerate(pairs, start=1):
                 if self._interruption.is_requested:
                     break
@@ -208,7 +224,38 @@ class _Session:
             find_command=self._find_command,
             observer=self._observer,
             interruption=self._interruption,
+            silence_seconds=self._request.silence_seconds,
         )
+
+    def _answer_all(
+        self, hardware: Mapping[str, Hardware], given: Mapping[str, Any]
+    ) -> dict[str, dict[str, Any]]:
+        """Answer every backend's questions before anything is measured on any."""
+        check_names(
+            given,
+            (question for each in hardware.values() for question in each.questions),
+        )
+        return {
+            name: answer_questions(each.questions, self._given(each, given), name)
+            for name, each in hardware.items()
+        }
+
+    def _given(self, hardware: Hardware, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return answers that are not defaults: from the file, or from a person."""
+        path = self._out.answers(hardware.info.hardware_type)
+        if self._request.answers is not None or not hardware.questions:
+            return given
+        if self._request.resume:
+            return read_answers(path) if path.exists() else given
+        path.unlink(missing_ok=True)
+        if self._ask is None:
+            return given
+        with self._interruption.released():
+            asked = self._ask(hardware.info.hardware_type, hardware.questions)
+        if asked:
+            # To be used again with --answers, and by --resume.
+            write_json_atomic(path, asked)
+        return asked
 
     def _run_task(
         self,
@@ -229,6 +276,7 @@ class _Session:
                 interruption=self._interruption,
                 command_line=self._request.command_line,
                 resume=self._request.resume,
+                silence_seconds=self._request.silence_seconds,
             ) as run:
                 if run.is_ended:
                     self._keep(run, folder)
@@ -347,20 +395,6 @@ def _ending_at(interruption: Interruption) -> Iterator[None]:
         if not interruption.is_requested:
             # Not ours: an embedding program's own handler raised it.
             raise
-
-
-def _answer_all(
-    hardware: Mapping[str, Hardware], answers: Mapping[str, Any]
-) -> dict[str, dict[str, Any]]:
-    """Answer every backend's questions before anything is measured on any."""
-    check_names(
-        answers,
-        (question for each in hardware.values() for question in each.questions),
-    )
-    return {
-        name: answer_questions(each.questions, answers, name)
-        for name, each in hardware.items()
-    }
 
 
 def _absolute(path: Path | None) -> str | None:

@@ -7,7 +7,8 @@ a second: a display with a thread of its own would run under every measurement.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -39,6 +40,17 @@ class SilentObserver:
         trace: TracebackType | None,
     ) -> None:
         return
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Keep out of the way of a dialog.
+
+        Yields
+        ------
+        None
+            While nothing is drawn.
+        """
+        yield
 
     def message(self, text: str) -> None:
         """Ignore it."""
@@ -169,6 +181,21 @@ class RichObserver(PlainObserver):
         trace: TracebackType | None,
     ) -> None:
         self._bar.stop()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Take the bar away, and put it back.
+
+        Yields
+        ------
+        None
+            While it is away.
+        """
+        self._bar.stop()
+        try:
+            yield
+        finally:
+            self._bar.start()
 
     def task_started(
         self, task: str, hardware_type: str, index: int, count: int

@@ -29,6 +29,7 @@ __all__ = [
     "read_result",
     "storage_error",
     "sync_folder",
+    "write_bytes_atomic",
     "write_json_atomic",
 ]
 
@@ -107,6 +108,10 @@ class OutFolder(msgspec.Struct, frozen=True):
     def hardware(self, hardware_type: str) -> Path:
         """Return the folder of a hardware type."""
         return self.path / hardware_type
+
+    def answers(self, hardware_type: str) -> Path:
+        """Return where a person's answers to a backend's questions are kept."""
+        return self.hardware(hardware_type) / "answers.json"
 
     def task(self, hardware_type: str, task: str) -> TaskFolder:
         """Return the files of one task on one hardware type."""
@@ -208,15 +213,15 @@ def sync_folder(path: Path) -> None:
         os.close(folder_fd)
 
 
-def write_json_atomic(path: Path, value: msgspec.Struct) -> None:
-    """Write a struct as indented JSON: the old file stays until the new one is whole.
+def write_json_atomic(path: Path, value: object) -> None:
+    """Write a value as indented JSON: the old file stays until the new one is whole.
 
     Parameters
     ----------
     path : Path
         In an existing folder.
-    value : msgspec.Struct
-        Any result struct.
+    value : object
+        Any result struct, or what JSON can say.
 
     Raises
     ------
@@ -224,6 +229,24 @@ def write_json_atomic(path: Path, value: msgspec.Struct) -> None:
         The disk is full or cannot be written; `path` is as it was.
     """
     body = msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
+    write_bytes_atomic(path, body)
+
+
+def write_bytes_atomic(path: Path, body: bytes) -> None:
+    """Write a file: the old one stays until the new one is whole.
+
+    Parameters
+    ----------
+    path : Path
+        In an existing folder.
+    body : bytes
+        All of it.
+
+    Raises
+    ------
+    StorageError
+        The disk is full or cannot be written; `path` is as it was.
+    """
     temporary: str | None = None
     try:
         temporary_fd, temporary = tempfile.mkstemp(

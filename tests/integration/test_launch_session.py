@@ -8,7 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from bytemlperf.errors import (
     StorageError,
     UnknownNameError,
 )
+from bytemlperf.launch.answers import Question
 from bytemlperf.launch.journal import read_journal
 from bytemlperf.launch.session import prepare_session, run_session
 from bytemlperf.launch.task_run import WorkerCommand
@@ -326,6 +327,29 @@ def test_answers_reach_the_backend_and_the_report(tmp_path: Path) -> None:
     answers.write_text('{"corse": 2}')
     with pytest.raises(UnknownNameError, match="did you mean 'cores'"):
         run(request, FAKE_PROFILE=json.dumps(profile))
+
+
+def test_a_persons_answers_are_kept_and_used_again(tmp_path: Path) -> None:
+    """What was typed is in the report and beside it; a resumed run does not ask."""
+    asked: list[str] = []
+
+    def ask(hardware_type: str, questions: Sequence[Question]) -> dict[str, Any]:
+        asked.append(hardware_type)
+        return {questions[0].name: 2}
+
+    questions = json.dumps([{"name": "cores", "type": "int", "default": 1}])
+    find = finder({}, FAKE_PROFILE=questions)
+    request = make_request(tmp_path)
+    for _ in range(2):
+        run_session(request, RecordingObserver(), find_command=find, ask=ask)
+        result = read_result(request.out_dir / "CPU" / "first" / "result.json")
+        assert result.provenance is not None
+        assert result.provenance.interact_info == {"cores": 2}
+        request = msgspec.structs.replace(request, resume=True)
+        (request.out_dir / "CPU" / "first" / "journal.bin").unlink()
+    assert asked == ["CPU"]
+    kept = request.out_dir / "CPU" / "answers.json"
+    assert json.loads(kept.read_bytes()) == {"cores": 2}
 
 
 def test_prepare_makes_no_results(tmp_path: Path) -> None:
