@@ -16,7 +16,7 @@ import numpy.typing as npt
 from bytemlperf.datasets.draft import Draft, Progress, Request, Written
 from bytemlperf.datasets.sample_cache import SampleWriter
 from bytemlperf.errors import PrepareError
-from bytemlperf.tensor_spec import TensorSpec
+from bytemlperf.tensor_spec import TensorSpec, last_segment
 
 __all__ = ["draft"]
 
@@ -169,7 +169,7 @@ def _draw_text(
     elif spec.semantics == "attention_mask":
         values[..., :length] = 1
     else:
-        values[..., max(1, round(boundary * length)) : length] = 1
+        values[..., max(1, round(boundary * length)) : length] = last_segment(spec)
     return values
 
 

@@ -386,4 +386,5 @@ def model_report(prepared: PreparedTask) -> ModelReport:
         artefact_bytes=model.bytes,
         parameter_count=model.parameter_count,
         build_seconds=model.build_seconds,
+        weights_licence=model.weights_licence,
     )

@@ -26,7 +26,12 @@ _ARCHITECTURES = {
     "clip_vit_b32": ("clip", "clip_vit_b32"),
     "deberta_base": ("deberta", "deberta_base"),
     "distilbert_base": ("distilbert", "distilbert_base"),
+    "efficientnet_lite0": ("efficientnet_lite", "efficientnet_lite0"),
+    "minilm_l6": ("minilm", "minilm_l6"),
+    "resnet20": ("cifar_resnet", "resnet20"),
+    "resnet32": ("cifar_resnet", "resnet32"),
     "resnet50": ("resnet", "resnet50"),
+    "resnet8": ("tiny_resnet", "resnet8"),
     "roberta_base": ("roberta", "roberta_base"),
     "roformer_base": ("roformer", "roformer_base"),
     "swin_large": ("swin", "swin_large"),
@@ -36,6 +41,7 @@ _ARCHITECTURES = {
     "vit_base": ("vit", "vit_base"),
     "wide_deep": ("wide_deep", "wide_deep"),
     "xlnet_base": ("xlnet", "xlnet_base"),
+    "yolov5n": ("yolov5", "yolov5n"),
     "yolov5s": ("yolov5", "yolov5s"),
 }
 
