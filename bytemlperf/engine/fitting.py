@@ -84,6 +84,8 @@ class FittedPredict:
     predict : callable, optional
         Runs one batch of that size, such as a chain of segments; default: the
         backend's `predict`.
+    shared : tuple of str
+        Inputs that the backend is fed one sample's rows of, whatever the batch.
 
     Notes
     -----
@@ -98,11 +100,14 @@ class FittedPredict:
         output_names: tuple[str, ...],
         loaded_batch_size: int,
         predict: Callable[[Arrays], dict[str, npt.NDArray[Any]]] | None = None,
+        shared: tuple[str, ...] = (),
     ) -> None:
         self._backend = backend
         self._predict = predict or backend.predict
         self._rows_per_sample = dict(rows_per_sample)
-        self._first_input = next(iter(self._rows_per_sample))
+        # One that tells how many samples there are.
+        self._first_input = next(n for n in self._rows_per_sample if n not in shared)
+        self._shared = shared
         self._output_names = output_names
         self.loaded_batch_size = loaded_batch_size
 
@@ -131,7 +136,7 @@ class FittedPredict:
         count = self.sample_count(feeds)
         size = self.loaded_batch_size
         if count == size:
-            return self._predict(feeds)
+            return self._predict(self._share(feeds))
         parts: list[dict[str, npt.NDArray[Any]]] = []
         for start in range(0, count, size):
             used = min(size, count - start)
@@ -139,7 +144,7 @@ class FittedPredict:
                 name: self._cut(array, self._rows_per_sample[name], start, used)
                 for name, array in feeds.items()
             }
-            outputs = self._predict(batch)
+            outputs = self._predict(self._share(batch))
             check_outputs(
                 outputs, size, self._output_names, self._backend.hardware_type
             )
@@ -184,6 +189,18 @@ class FittedPredict:
             ) from error
         check_outputs(outputs, count, self._output_names, who)
         return outputs
+
+    def _share(self, feeds: Arrays) -> Arrays:
+        """Leave one sample's rows of what all samples share."""
+        shared = self._shared
+        if not shared:
+            return feeds
+        return {
+            name: array[: self._rows_per_sample[name]]
+            if name in self._shared
+            else array
+            for name, array in feeds.items()
+        }
 
     def _cut(
         self, array: npt.NDArray[Any], rows: int, start: int, used: int

@@ -67,6 +67,7 @@ def load_batch_size(
     phase: str = "load",
     predict: Callable[[Mapping[str, npt.NDArray[Any]]], dict[str, npt.NDArray[Any]]]
     | None = None,
+    shared: tuple[str, ...] = (),
 ) -> Loaded:
     """Load a batch size and predict a few times, checking the answers.
 
@@ -90,6 +91,8 @@ def load_batch_size(
         Its name.
     predict : callable, optional
         Runs one batch, such as a chain of segments; default: the backend's `predict`.
+    shared : tuple of str
+        Inputs that are fed one sample's rows whatever the batch.
 
     Returns
     -------
@@ -122,6 +125,7 @@ def load_batch_size(
         output_names=output_names,
         loaded_batch_size=loaded,
         predict=predict,
+        shared=shared,
     )
     feeds = {
         name: array[: batch_size * rows_per_sample[name]]

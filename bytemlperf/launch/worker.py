@@ -129,6 +129,7 @@ def run_worker(
             on_event=on_event,
             startup_deadline_seconds=startup_deadline_seconds,
             interruption=interruption,
+            silence_seconds=silence_seconds,
         )
 
 
@@ -141,6 +142,7 @@ def _run_process(
     on_event: Callable[[Event], None],
     startup_deadline_seconds: float,
     interruption: Interruption | None,
+    silence_seconds: float | None,
 ) -> WorkerOutcome:
     """Run the process until it ends."""
     before = read_oom_counters()

@@ -22,6 +22,7 @@ from bytemlperf.backends.runtimes.runtime import (
     ModelFacts,
     RuntimeRequest,
     fixed_batch,
+    mixed_name,
     precision_name,
 )
 from bytemlperf.backends.runtimes.threads import ThreadPlan
@@ -75,6 +76,7 @@ class OnnxruntimeRuntime:
             precision=source.precision,
             op_count=source.operators.total(),
             run_op_count=source.operators.total(),
+            arithmetic=source.arithmetic,
             input_dtypes=tuple(_numpy_name(tensor.type) for tensor in graph_inputs),
             inputs={self._inputs[t.name]: _shape(t) for t in graph_inputs},
             outputs={
@@ -122,8 +124,11 @@ class OnnxruntimeRuntime:
 class _SourceFacts:
     """What the file itself says, before ONNX Runtime rewrites the graph."""
 
-    def __init__(self, precision: str, operators: Counter[str]) -> None:
+    def __init__(
+        self, precision: str, operators: Counter[str], arithmetic: str
+    ) -> None:
         self.precision = precision
+        self.arithmetic = arithmetic
         self.operators = operators
 
 
@@ -155,7 +160,7 @@ def _source_facts(path: str) -> _SourceFacts:
     for function in model.functions:
         operators.update(node.op_type for node in function.node)
     if any(kind.startswith(QUANTIZED) for kind in operators):
-        return _SourceFacts("int8_mix", operators)
+        return _SourceFacts("int8_mix", operators, "int8 and fp32")
     sizes: Counter[str] = Counter()
     for tensor in model.graph.initializer:
         dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
@@ -163,8 +168,8 @@ def _source_facts(path: str) -> _SourceFacts:
     precision = precision_name(sizes)
     # There are next to no fp16 kernels for this processor: ONNX Runtime casts the
     # operands to fp32 and the result back.
-    suffix = "_mix" if precision in {"fp16", "bf16"} else ""
-    return _SourceFacts(f"{precision}{suffix}", operators)
+    arithmetic = "fp32" if precision in {"fp16", "bf16"} else precision
+    return _SourceFacts(mixed_name(precision, arithmetic), operators, arithmetic)
 
 
 def _rows(tensor: Any) -> int | None:
