@@ -1,4 +1,4 @@
-from libc.stdint cimport int64_t
+from libc.stdint cimport int32_t, int64_t
 
 cdef enum AnswerState:
     ANSWER_IDLE = 0
@@ -7,19 +7,28 @@ cdef enum AnswerState:
     ANSWER_ABANDONED = 3    # its waiter was cancelled; the row is still in flight
 
 
+cdef class Waiter:
+    # What a drain can resume in place. Loop thread only.
+    cdef int c_resume(self, Answer answer) except -1
+    cdef int c_resume_soon(self, Answer answer) except -1
+
+
 cdef class Answer:
     # Loop thread only.
     cdef public bint _asyncio_future_blocking
     cdef int _state
     cdef object _loop
-    cdef object _callback
+    cdef Waiter _waiter         # a native waiter, resumed without a callback
+    cdef object _callback       # or the callback of a stock one
     cdef object _context
     cdef object _cancel_message
     cdef readonly int outcome
+    cdef readonly int32_t position      # of this query in its batch, from 0
+    cdef readonly int32_t batch_size    # in queries
     cdef readonly int64_t observed_ns
-    cdef readonly int64_t position      # of this query in its batch, from 0
-    cdef readonly int64_t batch_size    # in queries
     cdef readonly object payload
 
     cdef int c_issue(self) except -1
     cdef int c_wake(self) except -1
+    cdef int c_resume_waiter(self) except -1
+    cdef bint c_adopt(self, Waiter waiter) noexcept

@@ -1,9 +1,11 @@
 import asyncio
 from collections.abc import Callable, Generator
 from contextvars import Context
-from typing import Any, Self, final
+from typing import Any, Self
 
-@final
+class Waiter:
+    """What waits for an answer and can be resumed in place."""
+
 class Answer:
     """The answer to one query at a time, awaited by one task at a time."""
 

@@ -2,16 +2,27 @@
 
 It speaks the protocol by which `asyncio.Task` waits for future-like objects, but it is
 made once per client instead of once per query, and its waiter is resumed in place by
-the drain, not by a callback scheduled for the loop's next turn.
+the drain, not by a callback scheduled for the loop's next turn. A native waiter, such
+as a `ClientTask`, is kept as it is; a stock task is a callback and its context.
 """
 
-cimport cython
 from cpython.contextvars cimport PyContext_Enter, PyContext_Exit
 
 from asyncio import CancelledError, InvalidStateError
 
 
-@cython.final
+cdef class Waiter:
+    """What waits for an answer and can be resumed in place; made by its subclasses."""
+
+    cdef int c_resume(self, Answer answer) except -1:
+        """Go on now: called from a plain callback of the loop, outside every task."""
+        raise NotImplementedError
+
+    cdef int c_resume_soon(self, Answer answer) except -1:
+        """Go on in the loop's next turn: whoever calls may be a task itself."""
+        raise NotImplementedError
+
+
 cdef class Answer:
     """The answer to one query at a time, awaited by one task at a time.
 
@@ -37,11 +48,30 @@ cdef class Answer:
         self.payload = None
         return 0
 
+    cdef bint c_adopt(self, Waiter waiter) noexcept:
+        """Take a native waiter on, as a stock task would add a callback."""
+        if (
+            self._state != ANSWER_PENDING
+            or self._waiter is not None
+            or self._callback is not None
+        ):
+            return False
+        self._asyncio_future_blocking = False
+        self._waiter = waiter
+        return True
+
     cdef int c_wake(self) except -1:
         """Finish, and resume the waiter at once."""
+        self._state = ANSWER_DONE
+        return self.c_resume_waiter()
+
+    cdef int c_resume_waiter(self) except -1:
+        cdef Waiter waiter = self._waiter
+        if waiter is not None:
+            self._waiter = None
+            return waiter.c_resume(self)
         callback = self._callback
         context = self._context
-        self._state = ANSWER_DONE
         self._callback = None
         self._context = None
         if callback is None:
@@ -69,7 +99,7 @@ cdef class Answer:
             raise CancelledError(*self._cancelled_arguments())
         if self._state == ANSWER_IDLE:
             raise InvalidStateError("an answer was awaited before it was issued")
-        if self._callback is not None:
+        if self._callback is not None or self._waiter is not None:
             raise RuntimeError("an answer is awaited by one task at a time")
         self._asyncio_future_blocking = True
         return self
@@ -82,7 +112,7 @@ cdef class Answer:
 
     def add_done_callback(self, callback, *, context=None):
         """Be told once it is done: there is room for one waiter."""
-        if self._callback is not None:
+        if self._callback is not None or self._waiter is not None:
             raise RuntimeError("an answer is awaited by one task at a time")
         self._callback = callback
         self._context = context
@@ -108,6 +138,11 @@ cdef class Answer:
         return True
 
     def _schedule(self):
+        cdef Waiter waiter = self._waiter
+        if waiter is not None:
+            self._waiter = None
+            waiter.c_resume_soon(self)
+            return
         callback = self._callback
         if callback is not None:
             context = self._context

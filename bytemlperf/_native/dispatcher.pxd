@@ -55,6 +55,9 @@ cdef class Dispatcher:
     cdef int64_t _idle_since_ns         # nothing to hand out since then; 0: busy
 
     cdef bint _must_stop(self, int64_t now_ns) noexcept
+    cdef int c_issue(
+        self, Answer answer, int64_t client, int64_t scheduled_ns
+    ) except -1
     cdef int _put(self, Answer answer, int64_t row_number, int64_t now_ns) except -1
     cdef int64_t _drain_rings(self, int64_t budget) except -1
     cdef int64_t _hand_out(self, int64_t budget) except -1

@@ -163,6 +163,11 @@ cdef class Dispatcher:
 
     def issue(self, Answer answer not None, int64_t client, int64_t scheduled_ns):
         """Issue the plan's next query for a client; an issue code."""
+        return self.c_issue(answer, client, scheduled_ns)
+
+    cdef int c_issue(
+        self, Answer answer, int64_t client, int64_t scheduled_ns
+    ) except -1:
         cdef int64_t now_ns = monotonic_ns()
         cdef int64_t row_number
         cdef Row* row
@@ -280,6 +285,20 @@ cdef class Dispatcher:
         while self._remaining and handed < budget:
             row_number = self._batch_ring.c_next_row()
             self._remaining -= 1
+            if self._table.waiters[row_number] == NULL:
+                # Paced: nobody waits, so it is observed when it is done.
+                self._timeline.c_fold(
+                    &self._table.rows[row_number],
+                    &self._batch,
+                    self._batch.done_ns,
+                    self._batch.outcome,
+                )
+                self._table.c_release(row_number)
+                self._position += 1
+                handed += 1
+                if self._remaining == 0:
+                    Py_CLEAR(self._batch.payload)
+                continue
             answer = <Answer>self._table.waiters[row_number]
             observed_ns = monotonic_ns()
             outcome = self._batch.outcome
@@ -379,6 +398,17 @@ cdef class Dispatcher:
         if self.blocked_count and self.on_space is not None:
             self.on_space()
 
+    def collect(self):
+        """Take in what has come back, and neither wait nor ask to be woken.
+
+        For rows that nobody waits for: predict threads then never ring.
+        """
+        while self._drain_rings(DRAIN_BUDGET):
+            pass
+        if self._discard_pending:
+            self._discard_pending = False
+            self.discard()
+
     def discard(self):
         """Drop every queued row: its client is resumed with a cancelled outcome."""
         cdef int64_t[256] taken
@@ -389,13 +419,16 @@ cdef class Dispatcher:
             if count == 0:
                 return
             for i in range(count):
-                answer = <Answer>self._table.waiters[taken[i]]
                 observed_ns = monotonic_ns()
                 if self._timeline is not None:
                     self._timeline.c_fold(
                         &self._table.rows[taken[i]], NULL, observed_ns,
                         OUTCOME_CANCELLED,
                     )
+                if self._table.waiters[taken[i]] == NULL:
+                    self._table.c_release(taken[i])
+                    continue
+                answer = <Answer>self._table.waiters[taken[i]]
                 self._table.c_release(taken[i])
                 if answer._state != ANSWER_ABANDONED:
                     answer.observed_ns = observed_ns

@@ -20,6 +20,7 @@ from bytemlperf.cli.backend_command import backend
 from bytemlperf.cli.measure_command import measure
 from bytemlperf.cli.merge_command import merge
 from bytemlperf.cli.prepare_command import prepare
+from bytemlperf.cli.report_command import report
 from bytemlperf.errors import BytemlperfError
 
 __all__ = ["run"]
@@ -35,8 +36,7 @@ app = App(
     "completely compiled a model is on a piece of hardware.",
     help_epilogue="Exit codes: 0 ok, 2 usage, 3 a backend or point failed, 4 ran but "
     "not a valid measurement, 130 interrupted.",
-    usage="Usage: python -m bytemlperf [prepare|merge|backend] --tasks all "
-    "--hardware_type CPU",
+    usage="Usage: python -m bytemlperf [VERB] --tasks all --hardware_type CPU",
     # The original's spelling; the parser takes dashes for underscores as well.
     default_parameter=Parameter(name_transform=lambda name: name),
     exit_on_error=False,
@@ -46,6 +46,7 @@ app.default(measure)
 app.command(prepare)
 app.command(merge)
 app.command(backend)
+app.command(report)
 
 
 def run(argv: Sequence[str]) -> int:

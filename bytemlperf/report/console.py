@@ -41,7 +41,8 @@ from bytemlperf.report.units import (
     format_seconds,
 )
 
-__all__ = ["invocation_report", "open_console", "task_report"]
+__all__ = ["invocation_report", "open_console", "task_facts", "task_notes",
+           "task_report"]  # fmt: skip
 
 PIPE_WIDTH = 160
 STATUS_STYLES = {
@@ -117,10 +118,11 @@ def task_report(result: TaskResult, result_file: Path | None = None) -> Renderab
     RenderableType
         For a console of any width.
     """
-    parts: list[RenderableType] = [Text(), _title(result), _facts(result)]
+    facts = _grid((name, Text(clean_line(text))) for name, text in task_facts(result))
+    parts: list[RenderableType] = [Text(), _title(result), facts]
     if result.points:
         parts += [Text(), Padding(PointsTable(result.points), (0, 0, 0, 2))]
-    notes = list(_notes(result))
+    notes = list(task_notes(result))
     if notes:
         parts += [Text(), _grid(notes)]
     files = [("result", result_file), ("log", result.log_file)]
@@ -207,8 +209,19 @@ def _grid(rows: Iterable[tuple[str, Text]]) -> Table:
     return grid
 
 
-def _facts(result: TaskResult) -> Table:
-    """Say what was measured on what, and what came out besides speed."""
+def task_facts(result: TaskResult) -> list[tuple[str, str]]:
+    """Say what was measured on what, and what came out besides speed.
+
+    Parameters
+    ----------
+    result : TaskResult
+        Of a task, whole or partial.
+
+    Returns
+    -------
+    list of (str, str)
+        What it is about, and the fact; what is not known is left out.
+    """
     facts = [
         ("model", result.model and _model(result.model)),
         ("dataset", result.dataset and _dataset(result.dataset)),
@@ -220,7 +233,7 @@ def _facts(result: TaskResult) -> Table:
         ("numeric", result.numeric and _numeric(result.numeric)),
         ("vendor", result.vendor_benchmark and _vendor(result.vendor_benchmark)),
     ]
-    return _grid((name, Text(clean_line(text))) for name, text in facts if text)
+    return [(name, text) for name, text in facts if text]
 
 
 def _model(model: ModelReport) -> str:
@@ -329,8 +342,13 @@ def _vendor(figures: dict[str, Any]) -> str:
     return f"its own figures: {msgspec.json.encode(figures).decode()}"
 
 
-def _notes(result: TaskResult) -> Iterable[tuple[str, Text]]:
+def task_notes(result: TaskResult) -> Iterable[tuple[str, Text]]:
     """Collect everything a reader must not miss.
+
+    Parameters
+    ----------
+    result : TaskResult
+        Of a task, whole or partial.
 
     Yields
     ------

@@ -6,14 +6,16 @@ It knows when to ask, by row number; it refuses to know what a sample is.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 
-from bytemlperf._native.answer import Answer
-from bytemlperf._native.completion_ring import OK
-from bytemlperf._native.dispatcher import FULL, ISSUED, STOPPED_BY_NOTHING
+from bytemlperf._native.client import Client, Population
+from bytemlperf._native.dispatcher import STOPPED_BY_NOTHING
+from bytemlperf.runtime.client_path import ClientBody, ClientKind
 from bytemlperf.runtime.clock import now_ns
 from bytemlperf.runtime.predictor import Predictor
 from bytemlperf.runtime.scenario import ClosedLoop
@@ -23,6 +25,7 @@ __all__ = ["ClosedLoopPhase"]
 _SUPERVISE_S = 0.05
 _NO_DEADLINE_NS = 2**63 - 1
 _ENDLESS = 2**62
+_MANY_CLIENTS = 1000
 
 
 class ClosedLoopPhase:
@@ -46,6 +49,10 @@ class ClosedLoopPhase:
         How long queued queries are waited for once it has stopped.
     is_warm_up : bool
         Whether a settled service time ends it, instead of the iterations.
+    kind : "task", "bare" or "stock"
+        What drives the clients.
+    body : callable, optional
+        ``body(client)`` is what each client does; None: it asks until it is closed.
     """
 
     def __init__(
@@ -59,7 +66,13 @@ class ClosedLoopPhase:
         max_queries: int | None,
         drain_seconds: float | None,
         is_warm_up: bool,
+        kind: ClientKind = "task",
+        body: ClientBody | None = None,
     ) -> None:
+        self._kind = kind
+        self._body = body
+        self._thinks = scenario.think_time_ns > 0
+        self._is_cancelled = False
         self._predictor = predictor
         self._dispatcher = predictor.dispatcher
         self._scenario = scenario
@@ -78,21 +91,45 @@ class ClosedLoopPhase:
     async def walk(self) -> None:
         """Run all clients to their end."""
         loop = asyncio.get_running_loop()
-        gate = loop.create_future()
-        try:
-            async with asyncio.TaskGroup() as clients:
-                for client in range(self._scenario.clients):
-                    clients.create_task(self._client(client, gate))
-                # One turn of the loop: they all wait at the gate, however many they
-                # are, so that making them is not charged to the first queries.
-                await asyncio.sleep(0)
-                self._begin()
-                self._supervise(loop)
-                gate.set_result(None)
-        finally:
-            if self._supervision is not None:
-                self._supervision.cancel()
+        ended = loop.create_future()
+        population = Population(
+            self._dispatcher,
+            loop=loop,
+            on_empty=lambda: _wake(ended),
+            think_ns=self._scenario.think_time_ns,
+        )
+        with _Uncollected(self._scenario.clients) as clients:
+            population.add(
+                self._body or (self._ask_and_think if self._thinks else _ask),
+                self._scenario.clients,
+                # A warm-up has no iterations: it ends when the dispatcher says so.
+                _ENDLESS if self._is_warm_up else self._scenario.iterations,
+                kind=self._kind,
+            )
+            clients.freeze()
+            # From here on: making the clients is not charged to their first queries.
+            self._begin()
+            population.begin(self.start_ns)
+            self._dispatcher.on_space = population.open
+            self._supervise(loop, population)
+            # Clients are resumed in place, so never within this task.
+            loop.call_soon(population.start)
+            interruption: asyncio.CancelledError | None = None
+            try:
+                while not ended.done():
+                    try:
+                        await asyncio.wait([ended])
+                    except asyncio.CancelledError as cancelled:
+                        interruption = cancelled
+                        loop.call_soon(population.cancel)
+            finally:
+                if self._supervision is not None:
+                    self._supervision.cancel()
         self.end_ns = now_ns()
+        if interruption is not None:
+            raise interruption
+        if population.crew.errors:
+            raise population.crew.errors[0]
 
     def _begin(self) -> None:
         self.start_ns = now_ns()
@@ -109,56 +146,38 @@ class ClosedLoopPhase:
             max_queries=-1 if self._max_queries is None else self._max_queries,
         )
 
-    def _supervise(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _supervise(
+        self, loop: asyncio.AbstractEventLoop, population: Population
+    ) -> None:
         """Look every 50 ms whether the phase has stopped, and drain it if so."""
         # A predict thread may have put off a wake-up for a batch that never ends.
         self._dispatcher.drain()
+        if population.crew.errors and not self._is_cancelled:
+            # A client's own code failed: the others have nothing left to show.
+            self._is_cancelled = True
+            self._dispatcher.stop()
+            population.cancel()
         if self._dispatcher.must_stop():
             for thought in self._thinking:
                 if not thought.done():
                     thought.set_result(None)
-            self._predictor.space.open(everybody=True)
+            population.open()
             now = now_ns()
             if self._drain_ns is not None:
                 if self._drain_deadline_ns is None:
                     self._drain_deadline_ns = now + self._drain_ns
                 if now >= self._drain_deadline_ns:
                     self._dispatcher.discard()
-        self._supervision = loop.call_later(_SUPERVISE_S, self._supervise, loop)
+        self._supervision = loop.call_later(
+            _SUPERVISE_S, self._supervise, loop, population
+        )
 
-    async def _client(self, client: int, gate: asyncio.Future[None]) -> None:
+    async def _ask_and_think(self, client: Client) -> None:
         loop = asyncio.get_running_loop()
-        issue = self._dispatcher.issue
-        answer = Answer(loop)
-        think_ns = self._scenario.think_time_ns
-        await gate
-        scheduled_ns = self.start_ns
-        # A warm-up has no iterations: the dispatcher says when it has had enough.
-        for _ in range(_ENDLESS if self._is_warm_up else self._scenario.iterations):
-            if self._predictor.space.is_crowded:
-                code = await self._issue_in_turn(answer, client, scheduled_ns)
-            else:
-                code = issue(answer, client, scheduled_ns)
-                if code == FULL:
-                    code = await self._issue_in_turn(answer, client, scheduled_ns)
-            if code != ISSUED:
-                return
-            await answer
-            if answer.outcome != OK:
-                return
-            scheduled_ns = answer.observed_ns + think_ns
-            if think_ns:
-                await self._think(loop, scheduled_ns)
-
-    async def _issue_in_turn(
-        self, answer: Answer, client: int, scheduled_ns: int
-    ) -> int:
-        """Issue as soon as the queue has room; an issue code."""
-        code = FULL
-        while code == FULL:
-            await self._predictor.space.wait()
-            code = self._dispatcher.issue(answer, client, scheduled_ns)
-        return code
+        while client.is_open:
+            await client
+            if client.is_open:
+                await self._think(loop, client.scheduled_ns)
 
     async def _think(self, loop: asyncio.AbstractEventLoop, until_ns: int) -> None:
         """Wait until a moment; uvloop's timers may be early, the clock decides."""
@@ -173,6 +192,37 @@ class ClosedLoopPhase:
             finally:
                 timer.cancel()
                 self._thinking.discard(thought)
+
+
+async def _ask(client: Client) -> None:
+    while client.is_open:
+        await client
+
+
+class _Uncollected(contextlib.AbstractContextManager["_Uncollected"]):
+    """Keep the collector off many clients: looking at a million takes half a second.
+
+    Nothing is collected while they are made; from `freeze` to the end what existed then
+    is not looked at again, and everything else is collected as ever.
+    """
+
+    def __init__(self, clients: int) -> None:
+        self._is_needed = clients >= _MANY_CLIENTS and not gc.get_freeze_count()
+        self._was_enabled = gc.isenabled()
+        if self._is_needed:
+            gc.disable()
+
+    def freeze(self) -> None:
+        if self._is_needed:
+            gc.freeze()
+            if self._was_enabled:
+                gc.enable()
+
+    def __exit__(self, *_: object) -> None:
+        if self._is_needed:
+            gc.unfreeze()
+            if self._was_enabled:
+                gc.enable()
 
 
 def _wake(thought: asyncio.Future[None]) -> None:

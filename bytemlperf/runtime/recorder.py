@@ -11,7 +11,7 @@ import struct
 import zlib
 from collections.abc import Iterable
 from fractions import Fraction
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 import numpy as np
@@ -27,9 +27,12 @@ from bytemlperf._native.recorder import (
 )
 from bytemlperf.errors import ConfigError, PredictError
 
+if TYPE_CHECKING:
+    from bytemlperf.runtime.load_record import LoadRecording
+
 __all__ = ["EndedBy", "Failure", "Histogram", "Recording", "Second", "WarmUpRecording"]
 
-EndedBy = Literal["iterations", "max_seconds", "failed"]
+EndedBy = Literal["iterations", "max_seconds", "failed", "schedule"]
 
 _HALF_BITS = 10
 _HALF = 1 << _HALF_BITS
@@ -401,3 +404,6 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     failures: tuple[Failure, ...]
     error: PredictError | None = None
+    client_kind: str = ""
+    client_reason: str = ""
+    load: LoadRecording | None = None

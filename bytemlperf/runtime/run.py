@@ -14,11 +14,12 @@ from typing import Any
 
 from bytemlperf._native.timeline import Timeline
 from bytemlperf.errors import ConfigError
+from bytemlperf.runtime.client_path import ClientBody, ClientPath, choose_clients
 from bytemlperf.runtime.predictor import InputLayout, Predict
 from bytemlperf.runtime.progress import Progress, ProgressTeller
 from bytemlperf.runtime.recorder import Recording
 from bytemlperf.runtime.samples import Array, SampleLibrary
-from bytemlperf.runtime.scenario import Batching, ClosedLoop, Limits, WarmUp
+from bytemlperf.runtime.scenario import Batching, Limits, Scenario, WarmUp
 from bytemlperf.runtime.session import Check, Session, check_outputs
 from bytemlperf.runtime.timeline import CHUNK_ROWS, TimelineWriter
 
@@ -29,9 +30,10 @@ async def run(
     predict: Predict,
     samples: SampleLibrary,
     *,
-    scenario: ClosedLoop,
+    scenario: Scenario,
     batching: Batching,
     seed: int = 0,
+    schedule_seed: int = 0,
     limits: Limits = Limits(),
     warm_up: WarmUp = WarmUp(),
     timeline_path: str | Path | None = None,
@@ -39,6 +41,8 @@ async def run(
     check: Check = check_outputs,
     indices: Sequence[int] | None = None,
     start_gate: Callable[[], object] | None = None,
+    client_path: ClientPath = "auto",
+    client_body: ClientBody | None = None,
 ) -> Recording:
     """Load-test `predict` on the running event loop.
 
@@ -50,12 +54,16 @@ async def run(
         has the rows of the batch's samples on axis 0.
     samples : SampleLibrary
         Where samples come from; they are loaded before the clock starts, on the loop.
-    scenario : ClosedLoop
-        How load arrives.
+    scenario : Scenario
+        How load arrives: `SingleStream`, `MultiStream` or `ClosedLoop`, whose clients
+        wait for answers; `Offline`, `Server`, `ConstantRate`, `Gamma`, `Burst`, `Ramp`
+        or `Trace`, which do not.
     batching : Batching
         How queries become batches.
     seed : int, default 0
         Of the order of samples, >= 0.
+    schedule_seed : int, default 0
+        Of the moments of an open loop, >= 0; of no effect in a closed one.
     limits : Limits
         When the run ends early.
     warm_up : WarmUp
@@ -72,6 +80,14 @@ async def run(
     start_gate : callable, optional
         Called in a thread of its own between the warm-up and the measured part, which
         begins when it returns: how several processes begin at the same moment.
+    client_path : "auto", "task" or "bare", default "auto"
+        What a client is. A task: a coroutine in a task of its own, with all that tasks
+        promise. Bare: a coroutine that may await anything, but has no task and no
+        context variables of its own. `Recording.client_kind` says what it was.
+    client_body : callable, optional
+        ``await client_body(client)`` is what each client does; ``await client`` in it
+        asks one query, and ``client.is_open`` tells whether it may ask another. None:
+        clients ask, think and ask again.
 
     Returns
     -------
@@ -125,11 +141,14 @@ async def run(
                 scenario=scenario,
                 batching=batching,
                 seed=seed,
+                schedule_seed=schedule_seed,
                 limits=limits,
                 warm_up=warm_up,
                 timeline=timeline,
                 check=check,
                 start_gate=start_gate,
+                clients=choose_clients(client_path, client_body),
+                body=client_body,
             )
             if on_progress is None:
                 return await session.run()
