@@ -24,6 +24,7 @@ def measure(
     keep_timeline: Annotated[bool, flag(HOW)] = False,
     answers: Annotated[Path | None, Parameter(group=HOW)] = None,
     ask: Annotated[bool, flag(HOW, "--no_ask")] = True,
+    hardware_card: Annotated[str, Parameter(group=HOW)] = "auto",
     resume: Annotated[Path | None, Parameter(group=WHAT)] = None,
     overrides: Overrides = Overrides(),
     places: Places = Places(),
@@ -54,6 +55,9 @@ def measure(
         JSON file that answers the backend's questions; nobody is asked then.
     ask
         Ask the backend's questions, if there is a terminal; --no_ask takes defaults.
+    hardware_card
+        Peaks of the device, to say what share was reached: a name such as nvidia-t4, a
+        .json file, host, or none. auto: the host's for backends that run on it.
     resume
         Go on with a run that was cut off: its --out folder. Everything else is as that
         run was asked for; only --ui may be given with it.
@@ -88,5 +92,6 @@ def measure(
         point_seconds=overrides.default_point_seconds(quick=quick),
         keep_timeline=keep_timeline,
         answers=answers,
+        hardware_card=hardware_card,
     )
     return display.show_measurement(request, places.ui, cluster, may_ask=ask)

@@ -99,6 +99,7 @@ def make_request(
     point_seconds: float | None = DEFAULT_POINT_SECONDS,
     keep_timeline: bool = False,
     answers: Path | None = None,
+    hardware_card: str = "auto",
 ) -> SessionRequest:
     """Put everything that was asked for into one value."""
     if places.model_path is not None and len(selected) != 1:
@@ -126,5 +127,6 @@ def make_request(
         point_seconds=point_seconds,
         keep_timeline=keep_timeline,
         answers=answers,
+        hardware_card=hardware_card,
         command_line=("bytemlperf", *sys.argv[1:]),
     )

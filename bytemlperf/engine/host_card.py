@@ -1,7 +1,7 @@
 """The hardware card of this machine's processor, from what it says of itself.
 
-Input: /proc and /sys. Output: a `HardwareCard`. Peaks are cores x frequency x operations
-per cycle of the widest instructions; where a figure is not to be had, there is no card.
+Input: /proc and /sys. Output: a `HardwareCard`. Peaks are cores x frequency x
+operations per cycle of the widest instructions; no card where one of them is unknown.
 """
 
 from __future__ import annotations
@@ -84,8 +84,8 @@ def host_card() -> HardwareCard | None:
             kind: ops * cores * mhz * 1e6 for kind, ops in per_cycle.items()
         },
         source=(
-            f"{cores:g} cores x {mhz / 1000:g} GHz x operations per cycle of the widest "
-            "instructions, two units of full width assumed"
+            f"{cores:g} cores x {mhz / 1000:.3g} GHz x operations per cycle of the "
+            "widest instructions, two units of full width assumed"
         ),
         memory_bytes=psutil.virtual_memory().total,
     )

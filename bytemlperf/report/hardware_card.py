@@ -1,7 +1,7 @@
 """Hardware cards: find them, and hold a point against one.
 
-Input: a name, a file or the host's own card; a model's operations per sample. Output: the
-share of the peak that was reached. Nothing here measures.
+Input: a name, a file or the host's own card; a model's operations per sample. Output:
+the share of the peak that was reached. Nothing here measures.
 """
 
 from __future__ import annotations
