@@ -25,6 +25,7 @@ def measure(
     answers: Annotated[Path | None, Parameter(group=HOW)] = None,
     ask: Annotated[bool, flag(HOW, "--no_ask")] = True,
     hardware_card: Annotated[str, Parameter(group=HOW)] = "auto",
+    silence_seconds: Annotated[float | None, Parameter(group=HOW)] = None,
     resume: Annotated[Path | None, Parameter(group=WHAT)] = None,
     overrides: Overrides = Overrides(),
     places: Places = Places(),
@@ -58,6 +59,9 @@ def measure(
     hardware_card
         Peaks of the device, to say what share was reached: a name such as nvidia-t4, a
         .json file, host, or none. auto: the host's for backends that run on it.
+    silence_seconds
+        Longest silence of a worker before it is taken for hung and ended. Default:
+        what its phase may need, from minutes (start) to an hour (compile).
     resume
         Go on with a run that was cut off: its --out folder. Everything else is as that
         run was asked for; only --ui may be given with it.
@@ -93,5 +97,6 @@ def measure(
         keep_timeline=keep_timeline,
         answers=answers,
         hardware_card=hardware_card,
+        silence_seconds=silence_seconds,
     )
     return display.show_measurement(request, places.ui, cluster, may_ask=ask)

@@ -100,6 +100,7 @@ def make_request(
     keep_timeline: bool = False,
     answers: Path | None = None,
     hardware_card: str = "auto",
+    silence_seconds: float | None = None,
 ) -> SessionRequest:
     """Put everything that was asked for into one value."""
     if places.model_path is not None and len(selected) != 1:
@@ -114,6 +115,10 @@ def make_request(
     ):
         if path is not None and not path.exists():
             raise ConfigError(f"{option} {path}: there is no such file or folder")
+    if silence_seconds is not None and not 0 < silence_seconds < float("inf"):
+        raise ConfigError(
+            f"--silence_seconds {silence_seconds:g}: expected more than 0 seconds"
+        )
     return SessionRequest(
         tasks=tuple(selected),
         hardware_types=hardware_types,
@@ -128,5 +133,6 @@ def make_request(
         keep_timeline=keep_timeline,
         answers=answers,
         hardware_card=hardware_card,
+        silence_seconds=silence_seconds,
         command_line=("bytemlperf", *sys.argv[1:]),
     )

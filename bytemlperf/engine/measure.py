@@ -386,4 +386,5 @@ def model_report(prepared: PreparedTask) -> ModelReport:
         parameter_count=model.parameter_count,
         build_seconds=model.build_seconds,
         ops_per_sample=model.ops_per_sample,
+        weights_licence=model.weights_licence,
     )

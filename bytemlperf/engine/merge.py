@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
+from bytemlperf.engine.placement import Placement
 from bytemlperf.engine.point import distribution
 from bytemlperf.engine.validity import invalid_reasons
 from bytemlperf.report.schema import (
@@ -61,7 +62,7 @@ def merge_distributions(parts: Sequence[Distribution]) -> Distribution:
 def merge_points(
     points: Sequence[Point],
     *,
-    cores: Sequence[tuple[int, ...]],
+    placements: Sequence[Placement],
     clients: int,
     min_queries: int,
 ) -> Point:
@@ -71,8 +72,8 @@ def merge_points(
     ----------
     points : sequence of Point
         One for each process, at least one; their `window_start_ns` is on one clock.
-    cores : sequence of tuple of int
-        Each process's cores.
+    placements : sequence of Placement
+        Where each process ran.
     clients : int
         Of the whole point.
     min_queries : int
@@ -152,7 +153,7 @@ def merge_points(
         errors=[error for point in points for error in point.errors],
         parts=[
             PointPart(
-                cores=list(held),
+                cores=list(held.cores),
                 clients=point.clients,
                 query_count=point.query_count,
                 sample_count=point.sample_count,
@@ -162,8 +163,10 @@ def merge_points(
                 throughput_samples_per_s=point.throughput_samples_per_s,
                 latency=point.latency,
                 timeline_file=point.timeline_file,
+                nodes=list(held.nodes),
+                devices=held.devices,
             )
-            for point, began_ns, held in zip(points, starts_ns, cores, strict=True)
+            for point, began_ns, held in zip(points, starts_ns, placements, strict=True)
         ],
     )
 

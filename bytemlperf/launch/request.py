@@ -57,6 +57,9 @@ class SessionRequest(msgspec.Struct, frozen=True, kw_only=True):
         that run on it, else none.
     start_gate : str or None
         Socket where a warm point asks when to begin, on a machine of a cluster.
+    silence_seconds : float or None
+        Longest silence of a worker before it is taken for hung, > 0; None: what each
+        phase asks for.
     """
 
     tasks: tuple[WorkloadFile, ...]
@@ -75,3 +78,4 @@ class SessionRequest(msgspec.Struct, frozen=True, kw_only=True):
     resume: bool = False
     start_gate: str | None = None
     hardware_card: str = "auto"
+    silence_seconds: float | None = None

@@ -227,6 +227,7 @@ class _Session:
             find_command=self._find_command,
             observer=self._observer,
             interruption=self._interruption,
+            silence_seconds=self._request.silence_seconds,
         )
 
     def _answer_all(
@@ -278,6 +279,7 @@ class _Session:
                 interruption=self._interruption,
                 command_line=self._request.command_line,
                 resume=self._request.resume,
+                silence_seconds=self._request.silence_seconds,
             ) as run:
                 if run.is_ended:
                     self._keep(run, folder)

@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bytemlperf.report.hardware_card import best_efficiency
+from bytemlperf.report.parts_table import parts_table
 from bytemlperf.report.plain_text import clean_line, clean_text
 from bytemlperf.report.points_table import PointsTable
 from bytemlperf.report.schema import (
@@ -123,6 +124,9 @@ def task_report(result: TaskResult, result_file: Path | None = None) -> Renderab
     parts: list[RenderableType] = [Text(), _title(result), facts]
     if result.points:
         parts += [Text(), Padding(PointsTable(result.points), (0, 0, 0, 2))]
+    shares = parts_table(result.points)
+    if shares is not None:
+        parts += [Text(), Padding(shares, (0, 0, 0, 2))]
     notes = list(task_notes(result))
     if notes:
         parts += [Text(), _grid(notes)]
@@ -309,7 +313,7 @@ def _load(points: Sequence[Point]) -> str | None:
         f"closed loop, {point.clients} clients x {point.iterations} queries{limit}; "
         f"{point.predict_threads} predict "
         f"{'thread' if point.predict_threads == 1 else 'threads'}, {point.event_loop}"
-        + (f"; in each of {len(point.parts)} processes" if point.parts else "")
+        + (f"; shared by {len(point.parts)} processes" if point.parts else "")
     )
 
 

@@ -40,6 +40,10 @@ class PointPart(msgspec.Struct, frozen=True):
         Of its queries.
     timeline_file : str or None
         File of its rows, if kept.
+    nodes : list of int
+        Memory (NUMA) nodes of its cores; empty: any.
+    devices : dict of str to str
+        Variables such as ``CUDA_VISIBLE_DEVICES`` with the devices that it alone saw.
     """
 
     cores: list[int]
@@ -53,6 +57,8 @@ class PointPart(msgspec.Struct, frozen=True):
     latency: Distribution
     timeline_file: str | None = None
     host: str | None = None
+    nodes: list[int] = []
+    devices: dict[str, str] = {}
 
 
 class Point(msgspec.Struct, frozen=True):

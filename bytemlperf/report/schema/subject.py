@@ -23,6 +23,7 @@ class ModelReport(msgspec.Struct, frozen=True):
     parameter_count: int | None
     build_seconds: float = 0.0
     ops_per_sample: float | None = None
+    weights_licence: str | None = None
 
 
 class DatasetReport(msgspec.Struct, frozen=True):
