@@ -14,6 +14,7 @@ import platformdirs
 
 from bytemlperf.backends import find_backend, list_backends
 from bytemlperf.cli.options import DEFAULT_POINT_SECONDS, Overrides, Places, Weights
+from bytemlperf.cli.statistics_options import Judgement
 from bytemlperf.datasets import find_data_root
 from bytemlperf.errors import ConfigError
 from bytemlperf.launch.request import SessionRequest
@@ -100,6 +101,7 @@ def make_request(
     keep_timeline: bool = False,
     answers: Path | None = None,
     hardware_card: str = "auto",
+    judgement: Judgement = Judgement(),
     silence_seconds: float | None = None,
 ) -> SessionRequest:
     """Put everything that was asked for into one value."""
@@ -133,6 +135,8 @@ def make_request(
         keep_timeline=keep_timeline,
         answers=answers,
         hardware_card=hardware_card,
+        percentiles=judgement.parsed_percentiles(),
+        slos=judgement.parsed_slos(),
         silence_seconds=silence_seconds,
         command_line=("bytemlperf", *sys.argv[1:]),
     )

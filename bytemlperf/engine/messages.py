@@ -27,6 +27,8 @@ from bytemlperf.report.schema import (
     RuleOutcome,
     SkippedPoint,
 )
+from bytemlperf.statistics.slo import Slo
+from bytemlperf.statistics.summary import DEFAULT_PERCENTILES
 
 __all__ = [
     "AccuracyDone",
@@ -129,6 +131,7 @@ class MeasureJob(msgspec.Struct, frozen=True, tag="measure"):
     where a warm point asks when to begin, if it begins together with other machines.
     `hardware_card` has the peaks of the device; with `on_host` it is the worker's own
     processor, described there.
+    `percentiles` and `slos` are what each point's statistics say.
     """
 
     task: str
@@ -150,6 +153,8 @@ class MeasureJob(msgspec.Struct, frozen=True, tag="measure"):
     start_gate: str | None = None
     hardware_card: HardwareCard | None = None
     on_host: bool = False
+    percentiles: tuple[float, ...] = DEFAULT_PERCENTILES
+    slos: tuple[Slo, ...] = ()
 
 
 class PartJob(msgspec.Struct, frozen=True, tag="part"):

@@ -11,6 +11,8 @@ from typing import Literal
 
 import msgspec
 
+from bytemlperf.statistics.slo import Slo
+from bytemlperf.statistics.summary import DEFAULT_PERCENTILES
 from bytemlperf.workloads import WorkloadFile
 
 __all__ = ["SessionRequest"]
@@ -57,6 +59,10 @@ class SessionRequest(msgspec.Struct, frozen=True, kw_only=True):
         that run on it, else none.
     start_gate : str or None
         Socket where a warm point asks when to begin, on a machine of a cluster.
+    percentiles : tuple of float
+        Of the latency, in percent, whose intervals are reported.
+    slos : tuple of Slo
+        Objectives that every point is judged by.
     silence_seconds : float or None
         Longest silence of a worker before it is taken for hung, > 0; None: what each
         phase asks for.
@@ -78,4 +84,6 @@ class SessionRequest(msgspec.Struct, frozen=True, kw_only=True):
     resume: bool = False
     start_gate: str | None = None
     hardware_card: str = "auto"
+    percentiles: tuple[float, ...] = DEFAULT_PERCENTILES
+    slos: tuple[Slo, ...] = ()
     silence_seconds: float | None = None

@@ -388,6 +388,8 @@ class _Session:
             start_gate=request.start_gate,
             hardware_card=self._card,
             on_host=runs_on_host(hardware.info, request.hardware_card),
+            percentiles=request.percentiles,
+            slos=request.slos,
         )
 
 
