@@ -19,6 +19,7 @@ from rich.text import Text
 
 from bytemlperf.report.certainty_table import CertaintyTable
 from bytemlperf.report.compile_facts import compile_details, compile_summary
+from bytemlperf.report.hardware_card import best_efficiency
 from bytemlperf.report.parts_table import parts_table
 from bytemlperf.report.plain_text import clean_line, clean_text
 from bytemlperf.report.points_table import PointsTable
@@ -238,6 +239,7 @@ def task_facts(result: TaskResult) -> list[tuple[str, str]]:
         ("compile", result.compile and compile_summary(result.compile)),
         *_compile_details(result),
         ("load", _load(result.points)),
+        ("peak", _efficiency(result)),
         ("accuracy", result.accuracy and _accuracy(result.accuracy)),
         ("numeric", result.numeric and _numeric(result.numeric)),
         ("vendor", result.vendor_benchmark and _vendor(result.vendor_benchmark)),
@@ -284,6 +286,18 @@ def _host(provenance: Provenance) -> str:
         f"{host.cpu_model}, "
         f"{host.usable_cores:g} of {host.logical_cores} cores usable, "
         f"{format_bytes(host.memory_bytes)}{hypervisor}"
+    )
+
+
+def _efficiency(result: TaskResult) -> str | None:
+    """Say what share of the device's peak the fastest point reached."""
+    found = best_efficiency(result)
+    if found is None:
+        return None
+    return (
+        f"{found.share:.1%} of {found.peak_ops_per_s / 1e12:.3g} {found.precision} "
+        f"TOPS at batch {found.batch_size} ({found.ops_per_s / 1e12:.3g} in products "
+        f"and convolutions; card: {found.sku})"
     )
 
 

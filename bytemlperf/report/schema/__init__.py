@@ -15,6 +15,7 @@ from bytemlperf.report.schema.coverage import (
     SegmentReport,
 )
 from bytemlperf.report.schema.distribution import Distribution, SeriesSecond
+from bytemlperf.report.schema.hardware_card import HardwareCard
 from bytemlperf.report.schema.invocation import InvocationIndex, NodeEntry, TaskEntry
 from bytemlperf.report.schema.point import (
     Point,
@@ -43,6 +44,7 @@ __all__ = [
     "DatasetReport",
     "Distribution",
     "Failure",
+    "HardwareCard",
     "Host",
     "InvocationIndex",
     "LatencyBlock",
