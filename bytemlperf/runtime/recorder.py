@@ -220,7 +220,9 @@ class Histogram:
         ctypes.memmove(out.counts, counts.ctypes.data, counts.nbytes)
         out.total_count = self.count
         out.min_value = self.min
-        out.max_value = self.max
+        # The package's native code reads as many cells as this says, whatever it says.
+        used = np.flatnonzero(counts)
+        out.max_value = _cell_bounds(int(used[-1]))[0] if used.size else 0
         encoded: bytes = out.encode()
         return encoded.decode("ascii")
 
