@@ -22,9 +22,21 @@ from bytemlperf.runtime.clock import utc_now
 
 __all__ = ["EXIT_CODES", "IndexFile", "exit_code"]
 
-EXIT_CODES: dict[Status, int] = {"ok": 0, "failed": 3, "invalid": 4, "interrupted": 130}
+EXIT_CODES: dict[Status, int] = {
+    "ok": 0,
+    "off_target": 1,
+    "failed": 3,
+    "invalid": 4,
+    "interrupted": 130,
+}
 # The worst first: one word for many tasks.
-SEVERITY: tuple[Status, ...] = ("interrupted", "failed", "invalid", "ok")
+SEVERITY: tuple[Status, ...] = (
+    "interrupted",
+    "failed",
+    "invalid",
+    "off_target",
+    "ok",
+)
 
 
 def exit_code(statuses: Iterable[Status]) -> int:
@@ -38,7 +50,7 @@ def exit_code(statuses: Iterable[Status]) -> int:
     Returns
     -------
     int
-        Of the worst one: 130 interrupted, 3 failed, 4 invalid, 0 ok.
+        Of the worst one: 130 interrupted, 3 failed, 4 invalid, 1 off target, 0 ok.
     """
     return EXIT_CODES[_worst(statuses)]
 

@@ -25,6 +25,7 @@ from bytemlperf.report.schema.quality import (
     WorstSample,
 )
 from bytemlperf.report.schema.subject import DatasetReport, ModelReport
+from bytemlperf.report.schema.target import DifferenceBins, TargetCheck
 from bytemlperf.report.schema.task import Failure, Status, TaskResult
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "CompileReport",
     "ConformanceReport",
     "DatasetReport",
+    "DifferenceBins",
     "Distribution",
     "Failure",
     "Host",
@@ -48,6 +50,7 @@ __all__ = [
     "SeriesSecond",
     "SkippedPoint",
     "Status",
+    "TargetCheck",
     "TaskEntry",
     "TaskResult",
     "WarmUpReport",
