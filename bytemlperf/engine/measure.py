@@ -134,7 +134,9 @@ class _Measurement:
             if busy is not None:
                 emitter.record(Warned(busy))
 
-        data = CalibrationData(self._arrays, self._rows_per_sample)
+        data = CalibrationData(
+            self._arrays, self._rows_per_sample, shared=self._prepared.samples.shared
+        )
         compiled = compile_model(
             backend,
             {
@@ -216,6 +218,7 @@ class _Measurement:
             output_names=self._output_names,
             predicted_batch_ns=predicted_ns,
             emitter=self._emitter,
+            shared=self._prepared.samples.shared,
         )
 
     def _at_least(self, count: int) -> Mapping[str, npt.NDArray[Any]]:
@@ -272,6 +275,8 @@ class _Measurement:
             ),
             seed=job.seed,
             timeline_dir=job.timeline_dir,
+            percentiles=job.percentiles,
+            slos=job.slos,
         )
         if job.timeline_dir is not None:
             Path(job.timeline_dir).mkdir(parents=True, exist_ok=True)

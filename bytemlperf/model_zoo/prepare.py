@@ -18,7 +18,7 @@ from typing import Any, Literal
 import msgspec
 
 from bytemlperf.errors import BytemlperfError, ConfigError, PrepareError, StorageError
-from bytemlperf.model_zoo import exporting, torchscript_file
+from bytemlperf.model_zoo import exporting, precision, torchscript_file
 from bytemlperf.model_zoo.artefact_store import (
     Entry,
     Progress,
@@ -234,6 +234,7 @@ def _key(
         architecture.source_text(),
         inspect.getsource(exporting),
         inspect.getsource(torchscript_file),
+        inspect.getsource(precision),
         chosen.checkpoint.sha256 if chosen else "seeded",
         repr(sorted(versions.items())),
     ]
