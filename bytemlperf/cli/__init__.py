@@ -1,8 +1,8 @@
 """A command line in, one call into the launcher, an exit code out.
 
 The only module that prints and that decides exit codes: 0 ok, 1 an objective, gate or
-target missed, 2 usage, 3 a backend or a point failed, 4 ran but not a valid measurement,
-130 interrupted, 70 our own bug.
+target missed, 2 usage, 3 a backend or a point failed, 4 ran but not a valid
+measurement, 130 interrupted, 70 our own bug.
 Each verb is a module of its own, ``<verb>_command.py``, which imports nothing heavy
 before its function runs, so that ``--help`` is quick.
 """
