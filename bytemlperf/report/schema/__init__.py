@@ -27,6 +27,7 @@ from bytemlperf.report.schema.quality import (
 )
 from bytemlperf.report.schema.statistics import LatencyBlock, RunStatistics
 from bytemlperf.report.schema.subject import DatasetReport, ModelReport
+from bytemlperf.report.schema.target import DifferenceBins, TargetCheck
 from bytemlperf.report.schema.task import Failure, Status, TaskResult
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "CompileReport",
     "ConformanceReport",
     "DatasetReport",
+    "DifferenceBins",
     "Distribution",
     "Failure",
     "HardwareCard",
@@ -53,6 +55,7 @@ __all__ = [
     "SeriesSecond",
     "SkippedPoint",
     "Status",
+    "TargetCheck",
     "TaskEntry",
     "TaskResult",
     "WarmUpReport",
