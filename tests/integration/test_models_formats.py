@@ -33,6 +33,7 @@ from bytemlperf.model_zoo.builders.architecture import Architecture, load_weight
 from bytemlperf.model_zoo.builders.bert import Bert
 from bytemlperf.model_zoo.builders.cifar_resnet import CifarResNet
 from bytemlperf.model_zoo.builders.clip import Clip, ClipText
+from bytemlperf.model_zoo.builders.conformer import Conformer
 from bytemlperf.model_zoo.builders.deberta import Deberta
 from bytemlperf.model_zoo.builders.diffusion import Unet, VaeDecoder, VaeEncoder
 from bytemlperf.model_zoo.builders.distilbert import DistilBert
@@ -43,6 +44,7 @@ from bytemlperf.model_zoo.builders.roformer import Roformer
 from bytemlperf.model_zoo.builders.swin import Swin
 from bytemlperf.model_zoo.builders.tiny_resnet import TinyResNet
 from bytemlperf.model_zoo.builders.vit import Vit
+from bytemlperf.model_zoo.builders.waveglow import Waveglow
 from bytemlperf.model_zoo.builders.wide_deep import WideDeep
 from bytemlperf.model_zoo.builders.xlnet import Xlnet
 from bytemlperf.model_zoo.builders.yolov5 import YoloV5
@@ -84,6 +86,9 @@ SMALL: dict[str, Callable[[], Architecture]] = {
         vision=(32, 2, 4, 48),
         shared_width=16,
     ),
+    "conformer_medium": lambda: Conformer(
+        height=16, length=48, width=16, layers=2, heads=2, kernel=5
+    ),
     "deberta_base": lambda: Deberta(**TEXT),
     "distilbert_base": lambda: DistilBert(**TEXT),
     "efficientnet_lite0": small_efficientnet,
@@ -103,6 +108,7 @@ SMALL: dict[str, Callable[[], Architecture]] = {
     "vit_base": lambda: Vit(
         image_size=48, width=32, layers=2, heads=4, inner=48, class_count=9
     ),
+    "waveglow_256": lambda: Waveglow(flows=6, layers=3, width=8, frames=80),
     "wide_deep": lambda: WideDeep(
         fields=26, buckets=1000, embedding=4, numbers=13, hidden=(16, 8)
     ),
@@ -116,6 +122,7 @@ COUNTS = {
     "bert_base": 108_893_186,
     "clip_text_large": 123_060_480,
     "clip_vit_b32": 151_277_313,
+    "conformer_medium": 27_069_952,
     "deberta_base": 138_603_266,
     "distilbert_base": 66_364_418,
     "efficientnet_lite0": 4_652_008,
@@ -131,6 +138,7 @@ COUNTS = {
     "vae_decoder": 49_490_199,
     "vae_encoder": 34_163_664,
     "vit_base": 86_567_656,
+    "waveglow_256": 87_731_816,
     "wide_deep": 2_380_690,
     "xlnet_base": 116_719_874,
     "yolov5n": 1_872_157,
