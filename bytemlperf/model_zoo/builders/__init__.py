@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from bytemlperf.errors import UnknownNameError
 from bytemlperf.model_zoo.builders.architecture import Architecture
+from bytemlperf.substructures import SUBSTRUCTURES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +66,7 @@ def find_architecture(name: str) -> Architecture:
     Parameters
     ----------
     name : str
-        One of `list_architectures`.
+        One of `list_architectures`, or a part of `bytemlperf.substructures`.
 
     Returns
     -------
@@ -77,6 +78,10 @@ def find_architecture(name: str) -> Architecture:
     UnknownNameError
         There is none of this name.
     """
+    if name in SUBSTRUCTURES:
+        from bytemlperf.model_zoo.builders.substructure import Part
+
+        return Part(SUBSTRUCTURES[name])
     if name not in _ARCHITECTURES:
         raise UnknownNameError("builder", name, _ARCHITECTURES)
     module, function = _ARCHITECTURES[name]
