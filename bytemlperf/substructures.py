@@ -48,16 +48,11 @@ def _block(kind: Kind, length: int, *batch_sizes: int) -> Substructure:
 
 
 def _convolution(
-    channels_in: int,
-    channels_out: int,
-    side: int,
-    kernel: int,
-    groups: int,
-    origin: str,
+    channels: tuple[int, int], side: int, kernel: int, groups: int, origin: str
 ) -> Substructure:
     sizes = {
-        "channels_in": channels_in,
-        "channels_out": channels_out,
+        "channels_in": channels[0],
+        "channels_out": channels[1],
         "side": side,
         "kernel": kernel,
         "groups": groups,
@@ -78,11 +73,13 @@ SUBSTRUCTURES: dict[str, Substructure] = {
     "decoder_block_s128": _block("decoder_block", 128, 1, 8, 32),
     "decoder_block_s384": _block("decoder_block", 384, 1, 4, 16),
     "decoder_block_s1024": _block("decoder_block", 1024, 1, 4),
-    "conv_dense_k3": _convolution(128, 128, 28, 3, 1, "ResNet-50, stage 2"),
-    "conv_group_k3": _convolution(128, 128, 56, 3, 32, "ResNeXt-50 32x4d, stage 1"),
-    "conv_depthwise_k3": _convolution(192, 192, 28, 3, 192, "MobileNetV2, stage 3"),
-    "conv_depthwise_k5": _convolution(240, 240, 28, 5, 240, "EfficientNet-B0, stage 4"),
-    "conv_pointwise": _convolution(256, 512, 28, 1, 1, "MobileNetV1, stage 4"),
+    "conv_dense_k3": _convolution((128, 128), 28, 3, 1, "ResNet-50, stage 2"),
+    "conv_group_k3": _convolution((128, 128), 56, 3, 32, "ResNeXt-50 32x4d, stage 1"),
+    "conv_depthwise_k3": _convolution((192, 192), 28, 3, 192, "MobileNetV2, stage 3"),
+    "conv_depthwise_k5": _convolution(
+        (240, 240), 28, 5, 240, "EfficientNet-B0, stage 4"
+    ),
+    "conv_pointwise": _convolution((256, 512), 28, 1, 1, "MobileNetV1, stage 4"),
     "gru_s128": _recurrence("gru", 128, 512, "a translation encoder's layer"),
     "lstm_s128": _recurrence("lstm", 128, 1024, "GNMT, one encoder layer"),
 }

@@ -29,7 +29,7 @@ def test_every_part_is_a_task_and_a_model_in_both_frameworks() -> None:
     for file in find_workloads("ops"):
         info = load_model_info(file.workload.model)
         assert info.model == file.name == file.workload.model
-        assert find_architecture(str(info.builder)).parameter_count() > 0
+        assert info.builder in SUBSTRUCTURES
         assert file.workload.batch_sizes[0] == 1
 
 
@@ -54,12 +54,6 @@ def test_a_parts_inputs_are_those_of_its_module(name: str) -> None:
         for spec in info.tensors:
             assert drawn[spec.name].shape == spec.shape
             assert drawn[spec.name].dtype == spec.dtype
-
-
-def test_the_size_of_a_block_is_that_of_the_model_it_is_named_after() -> None:
-    """An encoder block is a twelfth of BERT-base's encoder."""
-    block = find_architecture("encoder_block_s128").parameter_count()
-    assert 12 * block == 85_054_464
 
 
 def test_all_is_the_zoo_and_patterns_see_both() -> None:
