@@ -84,13 +84,16 @@ def read_cells(distribution: Distribution) -> Cells:
     Returns
     -------
     Cells
-        Without values if nothing was recorded.
+        Without values if nothing was recorded, or the histogram was not kept.
 
     Raises
     ------
     ConfigError
         Its text is not a histogram.
     """
+    if not distribution.hdr_v2_base64:
+        nothing = np.array([], dtype=np.int64)
+        return Cells(nothing, nothing)
     try:
         raw = base64.b64decode(distribution.hdr_v2_base64)
         head = zlib.decompressobj().decompress(
