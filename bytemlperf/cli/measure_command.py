@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from bytemlperf.cli.options import HOW, WHAT, Cluster, Overrides, Places, Weights, flag
+from bytemlperf.cli.statistics_options import Judgement
 
 __all__ = ["measure"]
 
@@ -27,6 +28,7 @@ def measure(
     silence_seconds: Annotated[float | None, Parameter(group=HOW)] = None,
     resume: Annotated[Path | None, Parameter(group=WHAT)] = None,
     overrides: Overrides = Overrides(),
+    judgement: Judgement = Judgement(),
     places: Places = Places(),
     cluster: Cluster = Cluster(),
 ) -> int:
@@ -63,6 +65,8 @@ def measure(
         run was asked for; only --ui may be given with it.
     overrides
         Workload fields.
+    judgement
+        What is said about each point's latency.
     places
         Files and folders.
     cluster
@@ -92,6 +96,7 @@ def measure(
         point_seconds=overrides.default_point_seconds(quick=quick),
         keep_timeline=keep_timeline,
         answers=answers,
+        judgement=judgement,
         silence_seconds=silence_seconds,
     )
     return display.show_measurement(request, places.ui, cluster, may_ask=ask)

@@ -267,6 +267,8 @@ class _Measurement:
             ),
             seed=job.seed,
             timeline_dir=job.timeline_dir,
+            percentiles=job.percentiles,
+            slos=job.slos,
         )
         if job.timeline_dir is not None:
             Path(job.timeline_dir).mkdir(parents=True, exist_ok=True)
