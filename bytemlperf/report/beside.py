@@ -27,7 +27,9 @@ def changed_facts(before: TaskResult, after: TaskResult) -> list[str]:
     list of str
         One line each; empty if all that is recorded is the same.
     """
-    pairs = [("backend", before.backend_version, after.backend_version)]
+    pairs: list[tuple[str, object, object]] = [
+        ("backend", before.backend_version, after.backend_version)
+    ]
     if before.model and after.model:
         pairs.append(("model", before.model.sha256, after.model.sha256))
     if before.dataset and after.dataset:
@@ -41,17 +43,24 @@ def changed_facts(before: TaskResult, after: TaskResult) -> list[str]:
             ("Python", mine.python_version, theirs.python_version),
             ("bytemlperf", mine.bytemlperf_version, theirs.bytemlperf_version),
             ("source commit", mine.source_commit, theirs.source_commit),
-            ("workload", mine.workload_sha256, theirs.workload_sha256),
         ]
         pairs += [
             (name, mine.packages.get(name), theirs.packages.get(name))
             for name in sorted(mine.packages.keys() | theirs.packages.keys())
         ]
+    pairs += [
+        (f"workload, {name}", before.workload.get(name), after.workload.get(name))
+        for name in sorted(before.workload.keys() | after.workload.keys())
+    ]
     return [
-        f"changed: {name} was {old or 'unknown'}, is {new or 'unknown'}"
+        f"changed: {name} was {_told(old)}, is {_told(new)}"
         for name, old, new in pairs
         if old != new
     ]
+
+
+def _told(value: object) -> str:
+    return "unknown" if value is None else str(value)
 
 
 def ratio_lines(before: TaskResult, after: TaskResult) -> list[str]:

@@ -95,11 +95,26 @@ def _rate(point: Point) -> Cell:
     return Cell(value, format_rate(value))
 
 
+def _rate_end(key: str, heading: str) -> PointColumn:
+    """Name an end of the rate's 95 % interval."""
+
+    def cell(point: Point) -> Cell:
+        statistics = point.statistics
+        value = (
+            getattr(statistics.throughput_samples_per_s, key) if statistics else None
+        )
+        return Cell(value, "-" if value is None else format_rate(value))
+
+    return PointColumn(f"throughput_{key}_samples_per_s", heading, cell)
+
+
 POINT_COLUMNS = (
     _plain("batch_size", "batch size"),
     _plain("clients", "clients"),
     _plain("query_count", "queries"),
     PointColumn("throughput_samples_per_s", "samples/s", _rate),
+    _rate_end("low", "95 % from"),
+    _rate_end("high", "to"),
     _percentile("p50", 50),
     _percentile("p90", 90),
     _percentile("p99", 99),

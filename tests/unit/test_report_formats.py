@@ -157,6 +157,7 @@ def test_the_histogram_log_is_read_by_its_own_reader(tmp_path):
     counts = []
     while (interval := reader.get_next_interval_histogram()) is not None:
         counts.append(interval.get_total_count())
+    reader.close()
     assert counts == [point.latency.count for point in result.points]
 
 

@@ -125,14 +125,14 @@ def _parquet_schema(rows: Sequence[dict[str, Any]]) -> Any:
 
     texts = {"run", "task", "hardware_type", "verdict", "invalid_reasons", "cpu_model",
              "backend_version", "model_sha256", "started_at_utc"}  # fmt: skip
-    floats = {"throughput_samples_per_s", "mean_batch_samples", "cpu_percent"}
+    floats = {"mean_batch_samples", "cpu_percent"}
     return pyarrow.schema(
         (
             key,
             pyarrow.string()
             if key in texts
             else pyarrow.float64()
-            if key in floats or key.endswith("_mean_ns")
+            if key in floats or key.endswith(("_mean_ns", "_samples_per_s"))
             else pyarrow.int64(),
         )
         for key in rows[0]
