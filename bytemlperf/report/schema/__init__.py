@@ -16,6 +16,7 @@ from bytemlperf.report.schema.ease_of_use import (
     TaskTrouble,
 )
 from bytemlperf.report.schema.hardware_card import HardwareCard
+from bytemlperf.report.schema.imported import ImportedFrom
 from bytemlperf.report.schema.invocation import InvocationIndex, NodeEntry, TaskEntry
 from bytemlperf.report.schema.point import (
     Point,
@@ -49,6 +50,7 @@ __all__ = [
     "Failure",
     "HardwareCard",
     "Host",
+    "ImportedFrom",
     "InvocationIndex",
     "LatencyBlock",
     "ModelReport",
