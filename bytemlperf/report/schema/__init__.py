@@ -15,7 +15,13 @@ from bytemlperf.report.schema.coverage import (
     SegmentReport,
 )
 from bytemlperf.report.schema.distribution import Distribution, SeriesSecond
+from bytemlperf.report.schema.ease_of_use import (
+    BackendFacts,
+    EaseOfUse,
+    TaskTrouble,
+)
 from bytemlperf.report.schema.hardware_card import HardwareCard
+from bytemlperf.report.schema.imported import ImportedFrom
 from bytemlperf.report.schema.invocation import InvocationIndex, NodeEntry, TaskEntry
 from bytemlperf.report.schema.point import (
     Point,
@@ -39,6 +45,9 @@ __all__ = [
     "SCHEMA_VERSION",
     "AccuracyReport",
     "ArtefactReport",
+    "BackendFacts",
+    "EaseOfUse",
+    "TaskTrouble",
     "CompileReport",
     "ConformanceReport",
     "CoverageReport",
@@ -48,6 +57,7 @@ __all__ = [
     "Failure",
     "HardwareCard",
     "Host",
+    "ImportedFrom",
     "InvocationIndex",
     "LatencyBlock",
     "ModelReport",
