@@ -8,11 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from bytemlperf.engine.compilation import peak_rss_bytes
+from bytemlperf.engine.load_report import load_reasons, load_report
 from bytemlperf.engine.loading import Loaded
 from bytemlperf.engine.point_plan import PointPlan
 from bytemlperf.engine.validity import invalid_reasons
 from bytemlperf.report.schema import Distribution, Point, SeriesSecond, WarmUpReport
-from bytemlperf.runtime import Histogram, Recording
+from bytemlperf.runtime import Batching, Histogram, Recording, Scenario
 
 __all__ = ["distribution", "point_from"]
 
@@ -21,7 +22,8 @@ def point_from(
     recording: Recording,
     loaded: Loaded,
     plan: PointPlan,
-    predict_threads: int,
+    scenario: Scenario,
+    batching: Batching,
     min_queries: int,
     timeline: Path | None,
 ) -> Point:
@@ -42,9 +44,9 @@ def point_from(
         clients=plan.clients,
         iterations=plan.iterations,
         point_seconds=plan.point_seconds,
-        max_batch=loaded.batch_size,
-        max_delay_us=0,
-        predict_threads=predict_threads,
+        max_batch=batching.max_batch,
+        max_delay_us=batching.max_delay_us,
+        predict_threads=batching.predict_threads,
         query_count=recording.query_count,
         sample_count=recording.sample_count,
         failed_count=recording.failed_count,
@@ -92,7 +94,8 @@ def point_from(
             )
             for entry in recording.series
         ],
-        invalid_reasons=invalid_reasons(
+        invalid_reasons=load_reasons(recording)
+        + invalid_reasons(
             latency=latency,
             schedule_lag=schedule_lag,
             wakeup=wakeup,
@@ -112,6 +115,11 @@ def point_from(
         ],
         timeline_file=str(timeline) if timeline else None,
         window_start_ns=recording.window_start_ns,
+        load=load_report(
+            recording,
+            scenario,
+            distribution(recording.load.lag) if recording.load else None,
+        ),
     )
 
 

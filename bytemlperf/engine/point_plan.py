@@ -9,6 +9,7 @@ import msgspec
 
 from bytemlperf.report.schema import SkippedPoint
 from bytemlperf.runtime import WarmUp
+from bytemlperf.workloads import Load
 
 __all__ = [
     "MAX_POINT_OVERRUN",
@@ -43,6 +44,8 @@ class PointPlan(msgspec.Struct, frozen=True):
         Of the sample order.
     timeline_dir : str or None
         Folder for the rows, if they are kept.
+    load : Load
+        How load arrives.
     """
 
     clients: int
@@ -50,6 +53,7 @@ class PointPlan(msgspec.Struct, frozen=True):
     point_seconds: float | None
     seed: int
     timeline_dir: str | None
+    load: Load = Load()
 
 
 def predicted_skip(

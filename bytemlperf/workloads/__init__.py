@@ -9,6 +9,7 @@ import fnmatch
 from pathlib import Path
 
 from bytemlperf.errors import ConfigError, UnknownNameError
+from bytemlperf.workloads.load import OPEN_SCENARIOS, SCENARIOS, Load
 from bytemlperf.workloads.schema import (
     Workload,
     WorkloadFile,
@@ -17,6 +18,9 @@ from bytemlperf.workloads.schema import (
 )
 
 __all__ = [
+    "OPEN_SCENARIOS",
+    "SCENARIOS",
+    "Load",
     "Workload",
     "WorkloadFile",
     "find_workloads",
