@@ -64,3 +64,7 @@ cdef class Recorder:
 
     cdef int64_t c_at_rank(self, int64_t rank) noexcept nogil
     cdef void c_reset(self) noexcept nogil
+    cdef void _c_forget(self) noexcept nogil
+    cdef void c_clear(self) noexcept nogil
+    cdef void c_add(self, Recorder other) noexcept nogil
+    cdef bytes c_filled(self)

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from bytemlperf.cli.load_options import LoadOverrides
 from bytemlperf.cli.options import HOW, WHAT, Cluster, Overrides, Places, Weights, flag
+from bytemlperf.cli.statistics_options import Judgement
 
 __all__ = ["measure"]
 
@@ -29,6 +30,7 @@ def measure(
     resume: Annotated[Path | None, Parameter(group=WHAT)] = None,
     overrides: Overrides = Overrides(),
     load: LoadOverrides = LoadOverrides(),
+    judgement: Judgement = Judgement(),
     places: Places = Places(),
     cluster: Cluster = Cluster(),
 ) -> int:
@@ -67,6 +69,8 @@ def measure(
         Workload fields.
     load
         Workload fields about load.
+    judgement
+        What is said about each point's latency.
     places
         Files and folders.
     cluster
@@ -96,6 +100,7 @@ def measure(
         point_seconds=overrides.default_point_seconds(quick=quick),
         keep_timeline=keep_timeline,
         answers=answers,
+        judgement=judgement,
         silence_seconds=silence_seconds,
     )
     return display.show_measurement(request, places.ui, cluster, may_ask=ask)

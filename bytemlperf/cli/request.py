@@ -15,6 +15,7 @@ import platformdirs
 from bytemlperf.backends import find_backend, list_backends
 from bytemlperf.cli.load_options import LoadOverrides
 from bytemlperf.cli.options import DEFAULT_POINT_SECONDS, Overrides, Places, Weights
+from bytemlperf.cli.statistics_options import Judgement
 from bytemlperf.datasets import find_data_root
 from bytemlperf.engine.point_load import check_load, point_seconds
 from bytemlperf.errors import ConfigError
@@ -114,6 +115,7 @@ def make_request(
     point_seconds: float | None = DEFAULT_POINT_SECONDS,
     keep_timeline: bool = False,
     answers: Path | None = None,
+    judgement: Judgement = Judgement(),
     silence_seconds: float | None = None,
 ) -> SessionRequest:
     """Put everything that was asked for into one value."""
@@ -146,6 +148,8 @@ def make_request(
         point_seconds=point_seconds,
         keep_timeline=keep_timeline,
         answers=answers,
+        percentiles=judgement.parsed_percentiles(),
+        slos=judgement.parsed_slos(),
         silence_seconds=silence_seconds,
         command_line=("bytemlperf", *sys.argv[1:]),
     )

@@ -135,7 +135,9 @@ class _Measurement:
             if busy is not None:
                 emitter.record(Warned(busy))
 
-        data = CalibrationData(self._arrays, self._rows_per_sample)
+        data = CalibrationData(
+            self._arrays, self._rows_per_sample, shared=self._prepared.samples.shared
+        )
         compiled = compile_model(
             backend,
             {
@@ -217,6 +219,7 @@ class _Measurement:
             output_names=self._output_names,
             predicted_batch_ns=predicted_ns,
             emitter=self._emitter,
+            shared=self._prepared.samples.shared,
         )
 
     def _at_least(self, count: int) -> Mapping[str, npt.NDArray[Any]]:
@@ -265,6 +268,8 @@ class _Measurement:
             seed=job.seed,
             timeline_dir=job.timeline_dir,
             load=self._workload,
+            percentiles=job.percentiles,
+            slos=job.slos,
         )
         if job.timeline_dir is not None:
             Path(job.timeline_dir).mkdir(parents=True, exist_ok=True)
@@ -383,4 +388,5 @@ def model_report(prepared: PreparedTask) -> ModelReport:
         artefact_bytes=model.bytes,
         parameter_count=model.parameter_count,
         build_seconds=model.build_seconds,
+        weights_licence=model.weights_licence,
     )

@@ -9,6 +9,8 @@ import msgspec
 
 from bytemlperf.report.schema import SkippedPoint
 from bytemlperf.runtime import WarmUp
+from bytemlperf.statistics.slo import Slo
+from bytemlperf.statistics.summary import DEFAULT_PERCENTILES
 from bytemlperf.workloads import Load
 
 __all__ = [
@@ -46,6 +48,10 @@ class PointPlan(msgspec.Struct, frozen=True):
         Folder for the rows, if they are kept.
     load : Load
         How load arrives.
+    percentiles : tuple of float
+        Of the latency, in percent, whose intervals are computed.
+    slos : tuple of Slo
+        Objectives to judge.
     """
 
     clients: int
@@ -54,6 +60,8 @@ class PointPlan(msgspec.Struct, frozen=True):
     seed: int
     timeline_dir: str | None
     load: Load = Load()
+    percentiles: tuple[float, ...] = DEFAULT_PERCENTILES
+    slos: tuple[Slo, ...] = ()
 
 
 def predicted_skip(

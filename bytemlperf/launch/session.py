@@ -383,6 +383,8 @@ class _Session:
             environment_kind=hardware.command.kind if hardware.command else "",
             known_ns_per_sample=done.ns_per_sample,
             start_gate=request.start_gate,
+            percentiles=request.percentiles,
+            slos=request.slos,
         )
 
 

@@ -17,6 +17,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from bytemlperf.report.certainty_table import CertaintyTable
 from bytemlperf.report.load_table import load_table, load_words
 from bytemlperf.report.parts_table import parts_table
 from bytemlperf.report.plain_text import clean_line, clean_text
@@ -34,6 +35,7 @@ from bytemlperf.report.schema import (
     SkippedPoint,
     TaskResult,
 )
+from bytemlperf.report.schema.statistics import SloJudgement
 from bytemlperf.report.units import (
     format_bytes,
     format_count,
@@ -127,6 +129,8 @@ def task_report(result: TaskResult, result_file: Path | None = None) -> Renderab
     loads = load_table(result.points)
     if loads is not None:
         parts += [Text(), Padding(loads, (0, 0, 0, 2))]
+    if any(point.statistics for point in result.points):
+        parts += [Text(), Padding(CertaintyTable(result.points), (0, 0, 0, 2))]
     shares = parts_table(result.points)
     if shares is not None:
         parts += [Text(), Padding(shares, (0, 0, 0, 2))]
@@ -373,6 +377,9 @@ def task_notes(result: TaskResult) -> Iterable[tuple[str, Text]]:
                 f"{format_count(point.failed_count)} of {format_count(asked)} queries"
             )
             yield name, _note("FAILED", lost, "bold red")
+        for judgement in point.statistics.slos if point.statistics else ():
+            style = "green" if judgement.verdict == "met" else "bold red"
+            yield name, _note(judgement.verdict.upper(), _slo(judgement), style)
         for error in point.errors:
             yield name, _note("error", error, "red")
     for skipped in result.skipped:
@@ -383,6 +390,19 @@ def task_notes(result: TaskResult) -> Iterable[tuple[str, Text]]:
         yield name, _failure(failure)
     for warning in result.warnings:
         yield "task", _note("warning", warning, "yellow")
+
+
+def _slo(judgement: SloJudgement) -> str:
+    """Say what an objective's verdict rests on."""
+    slo = judgement.slo
+    if slo.metric == "qps":
+        value = format_rate(judgement.value)
+    else:
+        value = format_duration_ns(judgement.value)
+    goodput = ""
+    if judgement.goodput_samples_per_s is not None:
+        goodput = f"; goodput {format_rate(judgement.goodput_samples_per_s)} samples/s"
+    return f"{slo.text}: {value}; {judgement.reason}{goodput}"
 
 
 def _skip(skipped: SkippedPoint) -> str:

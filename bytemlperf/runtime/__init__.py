@@ -22,6 +22,7 @@ from bytemlperf.runtime.pacing import Arrival, pace
 from bytemlperf.runtime.plan import RNG_NAME, check_scenario
 from bytemlperf.runtime.progress import Progress
 from bytemlperf.runtime.recorder import (
+    Block,
     Failure,
     Histogram,
     Recording,
@@ -51,6 +52,7 @@ __all__ = [
     "ArraySamples",
     "Arrival",
     "Batching",
+    "Block",
     "Burst",
     "Client",
     "ClientTask",

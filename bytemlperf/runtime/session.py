@@ -35,6 +35,7 @@ from bytemlperf.runtime.recorder import (
     Recording,
     Second,
     WarmUpRecording,
+    blocks_from,
 )
 from bytemlperf.runtime.samples import Array, aligned_step
 from bytemlperf.runtime.scenario import (
@@ -359,6 +360,7 @@ class Session:
             seed=self._seed,
             failures=tuple(self._failures),
             error=self._error,
+            blocks=blocks_from(timeline),
             load=load,
             client_kind=client_kind,
             client_reason=client_reason,

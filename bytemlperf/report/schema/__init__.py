@@ -25,6 +25,7 @@ from bytemlperf.report.schema.quality import (
     NumericReport,
     WorstSample,
 )
+from bytemlperf.report.schema.statistics import LatencyBlock, RunStatistics
 from bytemlperf.report.schema.subject import DatasetReport, ModelReport
 from bytemlperf.report.schema.task import Failure, Status, TaskResult
 
@@ -39,6 +40,7 @@ __all__ = [
     "Host",
     "InvocationIndex",
     "LoadReport",
+    "LatencyBlock",
     "ModelReport",
     "NodeEntry",
     "NumericOutput",
@@ -46,6 +48,7 @@ __all__ = [
     "Point",
     "PointPart",
     "Provenance",
+    "RunStatistics",
     "RuleOutcome",
     "SeriesSecond",
     "SkippedPoint",

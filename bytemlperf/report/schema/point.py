@@ -6,6 +6,7 @@ import msgspec
 
 from bytemlperf.report.schema.distribution import Distribution, SeriesSecond
 from bytemlperf.report.schema.load import LoadReport
+from bytemlperf.report.schema.statistics import LatencyBlock, RunStatistics
 
 __all__ = ["Point", "SkippedPoint", "WarmUpReport"]
 
@@ -120,6 +121,10 @@ class Point(msgspec.Struct, frozen=True):
     parts : list of PointPart
         What each process did, if several loaded the point together; the figures above
         are then of all of them.
+    blocks : list of LatencyBlock
+        The window in at most 64 blocks of time, which intervals are computed from.
+    statistics : RunStatistics or None
+        How sure the figures are; None: no query was answered.
     """
 
     batch_size: int
@@ -163,6 +168,8 @@ class Point(msgspec.Struct, frozen=True):
     window_start_ns: int = 0
     parts: list[PointPart] = []
     load: LoadReport | None = None
+    blocks: list[LatencyBlock] = []
+    statistics: RunStatistics | None = None
 
 
 class SkippedPoint(msgspec.Struct, frozen=True):
