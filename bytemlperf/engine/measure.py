@@ -160,7 +160,7 @@ class _Measurement:
             emitter.record(CompileDone(report, compiled.batch_sizes))
         if self._workload.compile_only:
             return
-        self._judge_quality(first)
+        self._judge_quality(first, compiled)
         if self._workload.test_perf:
             count = self._workload.processes
             if count == 1:
@@ -228,7 +228,7 @@ class _Measurement:
         """Return at least `count` samples: all of them, repeated if need be."""
         return repeated(self._arrays, self._prepared.samples.count, count)
 
-    def _judge_quality(self, loaded: Loaded) -> None:
+    def _judge_quality(self, loaded: Loaded, compiled: Compiled) -> None:
         """Score accuracy and compare numerics, each unless done or not asked."""
         emitter, workload = self._emitter, self._workload
         if workload.test_accuracy:
@@ -239,7 +239,7 @@ class _Measurement:
                         loaded.predict,
                         self._arrays,
                         self._prepared,
-                        workload.data_percent,
+                        workload,
                         emitter,
                     )
                 ),
@@ -249,7 +249,12 @@ class _Measurement:
                 "numeric",
                 lambda: NumericDone(
                     compare_with_reference(
-                        loaded.predict, self._arrays, self._prepared, emitter
+                        loaded.predict,
+                        self._arrays,
+                        self._prepared,
+                        workload,
+                        compiled.result.compile_precision,
+                        emitter,
                     )
                 ),
             )

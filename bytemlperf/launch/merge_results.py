@@ -14,7 +14,7 @@ from bytemlperf.engine.merge import merge_points
 from bytemlperf.engine.placement import Placement
 from bytemlperf.engine.point_plan import MIN_QUERIES
 from bytemlperf.errors import ConfigError
-from bytemlperf.launch.assemble import task_status
+from bytemlperf.launch.assemble import missed_targets, task_status
 from bytemlperf.report.schema import Point, TaskResult
 
 __all__ = ["merge_results"]
@@ -69,6 +69,8 @@ def merge_results(results: Sequence[TaskResult]) -> TaskResult:
             f"batch sizes {', '.join(map(str, left_out))} are not in every result"
         )
     failures = [failure for result in results for failure in result.failures]
+    accuracy = next((each.accuracy for each in results if each.accuracy), None)
+    numeric = next((each.numeric for each in results if each.numeric), None)
     return msgspec.structs.replace(
         first,
         workload={**first.workload, "clients": clients},
@@ -76,9 +78,10 @@ def merge_results(results: Sequence[TaskResult]) -> TaskResult:
             points,
             failures,
             is_finished=all(result.status != "interrupted" for result in results),
+            missed=missed_targets(accuracy, numeric),
         ),
-        accuracy=next((each.accuracy for each in results if each.accuracy), None),
-        numeric=next((each.numeric for each in results if each.numeric), None),
+        accuracy=accuracy,
+        numeric=numeric,
         points=points,
         failures=failures,
         warnings=warnings,

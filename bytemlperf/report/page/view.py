@@ -51,16 +51,19 @@ SUMMARY_HEADINGS = (
 
 Tone = Literal["good", "bad", "unsure"]
 TONES: dict[str, Tone] = {
-    "ok": "good", "invalid": "unsure", "failed": "bad", "interrupted": "unsure",
+    "ok": "good", "off_target": "bad", "invalid": "unsure", "failed": "bad",
+    "interrupted": "unsure",
 }  # fmt: skip
 VERDICTS = {
     "ok": "VALID",
+    "off_target": "OFF TARGET",
     "invalid": "INVALID",
     "failed": "FAILED",
     "interrupted": "INTERRUPTED",
 }
 MEANINGS = {
     "ok": "All that was asked was measured, and every point is a valid measurement.",
+    "off_target": "All is measured and valid, but accuracy or numerics miss a target.",
     "invalid": "All was measured, but not every point is a valid measurement.",
     "failed": "Something failed; the rest was measured.",
     "interrupted": "The run ended before its end.",

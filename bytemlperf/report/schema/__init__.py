@@ -28,6 +28,7 @@ from bytemlperf.report.schema.quality import (
 )
 from bytemlperf.report.schema.statistics import LatencyBlock, RunStatistics
 from bytemlperf.report.schema.subject import DatasetReport, ModelReport
+from bytemlperf.report.schema.target import DifferenceBins, TargetCheck
 from bytemlperf.report.schema.task import Failure, Status, TaskResult
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "CompileReport",
     "ConformanceReport",
     "DatasetReport",
+    "DifferenceBins",
     "Distribution",
     "Failure",
     "HardwareCard",
@@ -55,6 +57,7 @@ __all__ = [
     "SeriesSecond",
     "SkippedPoint",
     "Status",
+    "TargetCheck",
     "TaskEntry",
     "TaskResult",
     "WarmUpReport",

@@ -14,7 +14,7 @@ from bytemlperf.report.schema.subject import DatasetReport, ModelReport
 
 __all__ = ["Failure", "Status", "TaskResult"]
 
-Status = Literal["ok", "invalid", "failed", "interrupted"]
+Status = Literal["ok", "off_target", "invalid", "failed", "interrupted"]
 
 
 class Failure(msgspec.Struct, frozen=True):
