@@ -11,6 +11,7 @@ from bytemlperf.report.schema.compilation import CompileReport
 from bytemlperf.report.schema.conformance import ConformanceReport, RuleOutcome
 from bytemlperf.report.schema.distribution import Distribution, SeriesSecond
 from bytemlperf.report.schema.hardware_card import HardwareCard
+from bytemlperf.report.schema.imported import ImportedFrom
 from bytemlperf.report.schema.invocation import InvocationIndex, NodeEntry, TaskEntry
 from bytemlperf.report.schema.load import LoadReport
 from bytemlperf.report.schema.point import (
@@ -42,6 +43,7 @@ __all__ = [
     "Failure",
     "HardwareCard",
     "Host",
+    "ImportedFrom",
     "InvocationIndex",
     "LoadReport",
     "LatencyBlock",
