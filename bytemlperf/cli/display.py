@@ -29,7 +29,7 @@ from bytemlperf.report.storage import (
     write_json_atomic,
 )
 from bytemlperf.runtime.clock import now_ns
-from bytemlperf.workloads import list_workloads
+from bytemlperf.workloads import list_ops, list_workloads
 
 __all__ = [
     "show_conformance",
@@ -117,9 +117,12 @@ def _observer(ui: Ui | None) -> PlainObserver | SilentObserver:
 
 
 def show_lists(tasks: bool, hardware: bool, backend_path: Path | None) -> int:
-    """Print what exists, one name a line."""
+    """Print what exists, one name a line; lines of other kinds begin with #."""
     if tasks:
         for name in list_workloads():
+            print(name)
+        print("# --tasks ops: the parts that models are made of")
+        for name in list_ops():
             print(name)
     if hardware:
         for info in list_backends(backend_path):
