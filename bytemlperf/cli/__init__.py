@@ -18,6 +18,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 import bytemlperf
 from bytemlperf.cli.backend_command import backend
+from bytemlperf.cli.compare_command import compare
 from bytemlperf.cli.measure_command import measure
 from bytemlperf.cli.merge_command import merge
 from bytemlperf.cli.prepare_command import prepare
@@ -46,6 +47,7 @@ app = App(
 app.default(measure)
 app.command(prepare)
 app.command(merge)
+app.command(compare)
 app.command(backend)
 app.command(report)
 
