@@ -37,6 +37,7 @@ from bytemlperf.engine.host import (
     package_versions,
     source_commit,
 )
+from bytemlperf.engine.host_card import host_card
 from bytemlperf.engine.loading import Loaded, load_batch_size
 from bytemlperf.engine.messages import (
     AccuracyDone,
@@ -134,7 +135,9 @@ class _Measurement:
             if busy is not None:
                 emitter.record(Warned(busy))
 
-        data = CalibrationData(self._arrays, self._rows_per_sample)
+        data = CalibrationData(
+            self._arrays, self._rows_per_sample, shared=self._prepared.samples.shared
+        )
         compiled = compile_model(
             backend,
             {
@@ -156,7 +159,7 @@ class _Measurement:
             emitter.record(CompileDone(report, compiled.batch_sizes))
         if self._workload.compile_only:
             return
-        self._judge_quality(first)
+        self._judge_quality(first, compiled)
         if self._workload.test_perf:
             count = self._workload.processes
             if count == 1:
@@ -203,6 +206,7 @@ class _Measurement:
                 environment_kind=job.environment_kind,
                 random_generator=RNG_NAME,
                 interact_info=job.interact_info,
+                hardware_card=host_card() if job.on_host else job.hardware_card,
             ),
         )
 
@@ -216,13 +220,14 @@ class _Measurement:
             output_names=self._output_names,
             predicted_batch_ns=predicted_ns,
             emitter=self._emitter,
+            shared=self._prepared.samples.shared,
         )
 
     def _at_least(self, count: int) -> Mapping[str, npt.NDArray[Any]]:
         """Return at least `count` samples: all of them, repeated if need be."""
         return repeated(self._arrays, self._prepared.samples.count, count)
 
-    def _judge_quality(self, loaded: Loaded) -> None:
+    def _judge_quality(self, loaded: Loaded, compiled: Compiled) -> None:
         """Score accuracy and compare numerics, each unless done or not asked."""
         emitter, workload = self._emitter, self._workload
         if workload.test_accuracy:
@@ -233,7 +238,7 @@ class _Measurement:
                         loaded.predict,
                         self._arrays,
                         self._prepared,
-                        workload.data_percent,
+                        workload,
                         emitter,
                     )
                 ),
@@ -243,7 +248,12 @@ class _Measurement:
                 "numeric",
                 lambda: NumericDone(
                     compare_with_reference(
-                        loaded.predict, self._arrays, self._prepared, emitter
+                        loaded.predict,
+                        self._arrays,
+                        self._prepared,
+                        workload,
+                        compiled.result.compile_precision,
+                        emitter,
                     )
                 ),
             )
@@ -385,5 +395,6 @@ def model_report(prepared: PreparedTask) -> ModelReport:
         artefact_bytes=model.bytes,
         parameter_count=model.parameter_count,
         build_seconds=model.build_seconds,
+        ops_per_sample=model.ops_per_sample,
         weights_licence=model.weights_licence,
     )

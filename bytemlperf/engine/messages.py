@@ -13,12 +13,13 @@ import msgspec
 
 from bytemlperf.datasets import PreparedSamples
 from bytemlperf.errors import WorkerError
-from bytemlperf.model_zoo import PreparedModel
+from bytemlperf.model_zoo import PreparedModel, ReferenceScore
 from bytemlperf.report.schema import (
     AccuracyReport,
     CompileReport,
     DatasetReport,
     Failure,
+    HardwareCard,
     ModelReport,
     NumericReport,
     Point,
@@ -88,6 +89,8 @@ class PreparedTask(msgspec.Struct, frozen=True):
         What the reference is, in words.
     reference_sample_count : int
         Samples in `reference_file`.
+    reference_scores : tuple of ReferenceScore
+        Of the model file.
     """
 
     model: PreparedModel | None
@@ -96,6 +99,7 @@ class PreparedTask(msgspec.Struct, frozen=True):
     reference_file: str | None = None
     reference: str | None = None
     reference_sample_count: int = 0
+    reference_scores: tuple[ReferenceScore, ...] = ()
 
 
 class DescribeJob(msgspec.Struct, frozen=True, tag="describe"):
@@ -128,6 +132,8 @@ class MeasureJob(msgspec.Struct, frozen=True, tag="measure"):
     earlier workers of the task did; the last one is the service time per sample of
     the last measured point, to predict others by, or None. `start_gate` is the socket
     where a warm point asks when to begin, if it begins together with other machines.
+    `hardware_card` has the peaks of the device; with `on_host` it is the worker's own
+    processor, described there.
     `percentiles` and `slos` are what each point's statistics say.
     """
 
@@ -148,6 +154,8 @@ class MeasureJob(msgspec.Struct, frozen=True, tag="measure"):
     environment_kind: str
     known_ns_per_sample: float | None = None
     start_gate: str | None = None
+    hardware_card: HardwareCard | None = None
+    on_host: bool = False
     percentiles: tuple[float, ...] = DEFAULT_PERCENTILES
     slos: tuple[Slo, ...] = ()
 

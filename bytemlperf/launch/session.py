@@ -23,6 +23,7 @@ from bytemlperf.launch.answers import (
     check_names,
     read_answers,
 )
+from bytemlperf.launch.backend_facts import backend_facts
 from bytemlperf.launch.command import command_finder
 from bytemlperf.launch.done import Done
 from bytemlperf.launch.hardware import CommandFinder, Hardware, open_hardware
@@ -38,12 +39,15 @@ from bytemlperf.launch.resume import (
 )
 from bytemlperf.launch.session_setup import (
     check_models,
+    chosen_card,
     find_backends,
     hash_models,
     locked_folder,
+    runs_on_host,
 )
 from bytemlperf.launch.task_run import TaskRun
 from bytemlperf.model_zoo import load_model_info
+from bytemlperf.report.ease_of_use import ease_of_use
 from bytemlperf.report.schema import InvocationIndex
 from bytemlperf.report.storage import (
     OutFolder,
@@ -177,6 +181,7 @@ class _Session:
         self._observer = observer
         self._out = out
         self._ask = ask
+        self._card = chosen_card(request.hardware_card)
         self._interruption = interruption
         self._find_command = find_command
         self._preparation = Preparation(
@@ -214,7 +219,29 @@ class _Session:
                     sha256_by_task[task.name],
                 )
                 self._write_index()
+            self._sum_up(hardware, interact_infos)
         return self._write_index()
+
+    def _sum_up(
+        self,
+        hardware: Mapping[str, Hardware],
+        interact_infos: Mapping[str, dict[str, Any]],
+    ) -> None:
+        """Write down how easy each hardware type was to use."""
+        index = self._write_index()
+        for name, each in hardware.items():
+            entries = [entry for entry in index.tasks if entry.hardware_type == name]
+            ease = ease_of_use(
+                name,
+                [entry.task for entry in entries],
+                [
+                    read_result(self._out.path / entry.result_file)
+                    for entry in entries
+                    if entry.result_file is not None
+                ],
+                backend_facts(each, interact_infos[name]),
+            )
+            write_json_atomic(self._out.ease(name), ease)
 
     def _open(self, info: BackendInfo) -> Hardware:
         return open_hardware(
@@ -383,6 +410,8 @@ class _Session:
             environment_kind=hardware.command.kind if hardware.command else "",
             known_ns_per_sample=done.ns_per_sample,
             start_gate=request.start_gate,
+            hardware_card=self._card,
+            on_host=runs_on_host(hardware.info, request.hardware_card),
             percentiles=request.percentiles,
             slos=request.slos,
         )

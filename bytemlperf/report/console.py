@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bytemlperf.report.certainty_table import CertaintyTable
+from bytemlperf.report.hardware_card import best_efficiency
 from bytemlperf.report.parts_table import parts_table
 from bytemlperf.report.plain_text import clean_line, clean_text
 from bytemlperf.report.points_table import PointsTable
@@ -35,6 +36,7 @@ from bytemlperf.report.schema import (
     TaskResult,
 )
 from bytemlperf.report.schema.statistics import SloJudgement
+from bytemlperf.report.target_words import missed_sentence, target_summary
 from bytemlperf.report.units import (
     format_bytes,
     format_count,
@@ -50,6 +52,7 @@ __all__ = ["invocation_report", "open_console", "task_facts", "task_notes",
 PIPE_WIDTH = 160
 STATUS_STYLES = {
     "ok": "bold green",
+    "off_target": "bold red",
     "invalid": "bold yellow",
     "failed": "bold red",
     "interrupted": "bold yellow",
@@ -237,6 +240,7 @@ def task_facts(result: TaskResult) -> list[tuple[str, str]]:
         ("host", result.provenance and _host(result.provenance)),
         ("compile", result.compile and _compile(result.compile)),
         ("load", _load(result.points)),
+        ("peak", _efficiency(result)),
         ("accuracy", result.accuracy and _accuracy(result.accuracy)),
         ("numeric", result.numeric and _numeric(result.numeric)),
         ("vendor", result.vendor_benchmark and _vendor(result.vendor_benchmark)),
@@ -250,10 +254,11 @@ def _model(model: ModelReport) -> str:
         if model.parameter_count is not None
         else ""
     )
+    licence = f", {model.weights_licence}" if model.weights_licence else ""
     return (
         f"{model.framework} {model.format} {model.precision}{parameters}, "
-        f"{format_bytes(model.artefact_bytes)}; weights: {model.weights} "
-        f"({model.weights_source})"
+        f"{format_bytes(model.artefact_bytes)}; weights: {model.weights}"
+        f"{licence} ({model.weights_source})"
     )
 
 
@@ -293,6 +298,18 @@ def _compile(compiled: CompileReport) -> str:
     )
 
 
+def _efficiency(result: TaskResult) -> str | None:
+    """Say what share of the device's peak the fastest point reached."""
+    found = best_efficiency(result)
+    if found is None:
+        return None
+    return (
+        f"{found.share:.1%} of {found.peak_ops_per_s / 1e12:.3g} {found.precision} "
+        f"TOPS at batch {found.batch_size} ({found.ops_per_s / 1e12:.3g} in products "
+        f"and convolutions; card: {found.sku})"
+    )
+
+
 def _load(points: Sequence[Point]) -> str | None:
     """Describe the load: the same for all points but for the batch size."""
     if not points:
@@ -322,7 +339,7 @@ def _accuracy(accuracy: AccuracyReport) -> str:
     notes = "".join(f", {count} {what}" for count, what in left_out if count)
     return (
         f"{', '.join(scores)} (95 % interval) on {format_count(accuracy.n)} "
-        f"{accuracy.unit or 'samples'}{notes}"
+        f"{accuracy.unit or 'samples'}{notes}{target_summary(accuracy)}"
     )
 
 
@@ -342,6 +359,7 @@ def _numeric(numeric: NumericReport) -> str:
         f"max relative {format_ratio(overall.max_rel_diff)}, "
         f"cosine {'-' if cosine is None else f'{cosine:.7f}'}{nonfinite}; "
         f"{numeric.sample_count} samples against {numeric.reference}"
+        f"{target_summary(numeric)}"
     )
 
 
@@ -380,6 +398,10 @@ def task_notes(result: TaskResult) -> Iterable[tuple[str, Text]]:
             yield name, _note(judgement.verdict.upper(), _slo(judgement), style)
         for error in point.errors:
             yield name, _note("error", error, "red")
+    for name, report in (("accuracy", result.accuracy), ("numeric", result.numeric)):
+        for check in report.targets if report else ():
+            if not check.is_met:
+                yield name, _note("OFF TARGET", missed_sentence(check), "bold red")
     for skipped in result.skipped:
         yield f"batch {skipped.batch_size}", _note("skipped", _skip(skipped), "yellow")
     for failure in result.failures:
