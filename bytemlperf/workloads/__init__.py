@@ -14,6 +14,7 @@ from bytemlperf import substructures
 from bytemlperf.errors import ConfigError, UnknownNameError
 from bytemlperf.plug_ins import module_folder, plug_ins
 from bytemlperf.substructures import FRAMEWORKS, SUBSTRUCTURES, find_substructure
+from bytemlperf.workloads.load import OPEN_SCENARIOS, SCENARIOS, Load
 from bytemlperf.workloads.schema import (
     Workload,
     WorkloadFile,
@@ -22,6 +23,9 @@ from bytemlperf.workloads.schema import (
 )
 
 __all__ = [
+    "OPEN_SCENARIOS",
+    "SCENARIOS",
+    "Load",
     "Workload",
     "WorkloadFile",
     "find_workloads",
