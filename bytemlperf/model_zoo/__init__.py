@@ -8,6 +8,7 @@ framework.
 from __future__ import annotations
 
 from bytemlperf.model_zoo.catalog import (
+    bundled_artefact,
     hash_model_info,
     list_models,
     load_model_info,
@@ -30,6 +31,7 @@ __all__ = [
     "PreparedModel",
     "ReferenceScore",
     "backend_model_info",
+    "bundled_artefact",
     "forget_reference",
     "hash_model_info",
     "list_models",
