@@ -17,6 +17,7 @@ from bytemlperf.model_zoo.schema import (
     ReferenceScore,
     parse_model_info,
 )
+from bytemlperf.model_zoo.training import TrainingSamples
 from bytemlperf.model_zoo.view import backend_model_info
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "ModelInfo",
     "PreparedModel",
     "ReferenceScore",
+    "TrainingSamples",
     "backend_model_info",
     "forget_reference",
     "list_models",

@@ -40,6 +40,7 @@ _ARCHITECTURES = {
     "vae_encoder": ("diffusion", "vae_encoder"),
     "vit_base": ("vit", "vit_base"),
     "wide_deep": ("wide_deep", "wide_deep"),
+    "wide_deep_small": ("wide_deep", "wide_deep_small"),
     "xlnet_base": ("xlnet", "xlnet_base"),
     "yolov5n": ("yolov5", "yolov5n"),
     "yolov5s": ("yolov5", "yolov5s"),
