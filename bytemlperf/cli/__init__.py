@@ -18,10 +18,15 @@ from cyclopts import App, CycloptsError, Parameter
 
 import bytemlperf
 from bytemlperf.cli.backend_command import backend
+from bytemlperf.cli.compare_command import compare
+from bytemlperf.cli.export_command import export
+from bytemlperf.cli.import_command import import_results
 from bytemlperf.cli.measure_command import measure
 from bytemlperf.cli.merge_command import merge
 from bytemlperf.cli.prepare_command import prepare
 from bytemlperf.cli.report_command import report
+from bytemlperf.cli.rerun_command import rerun
+from bytemlperf.cli.schema_command import schema
 from bytemlperf.errors import BytemlperfError
 
 __all__ = ["run"]
@@ -46,8 +51,13 @@ app = App(
 app.default(measure)
 app.command(prepare)
 app.command(merge)
+app.command(compare)
 app.command(backend)
 app.command(report)
+app.command(export)
+app.command(import_results, name="import")
+app.command(rerun)
+app.command(schema)
 
 
 def run(argv: Sequence[str]) -> int:

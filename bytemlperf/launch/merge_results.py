@@ -50,7 +50,7 @@ def merge_results(results: Sequence[TaskResult]) -> TaskResult:
     first = results[0]
     for number, other in enumerate(results[1:], start=2):
         _check_same(first, other, number)
-    clients = sum(int(result.workload["clients"]) for result in results)
+    clients = sum(_clients(result) for result in results)
     by_size = [
         {point.batch_size: point for point in result.points} for result in results
     ]
@@ -88,6 +88,17 @@ def merge_results(results: Sequence[TaskResult]) -> TaskResult:
         log_file=None,
         duration_seconds=max(result.duration_seconds for result in results),
     )
+
+
+def _clients(result: TaskResult) -> int:
+    """Return how many clients a result was measured with."""
+    clients = result.workload.get("clients")
+    if not isinstance(clients, int) or clients < 1:
+        raise ConfigError(
+            f"{result.task}: workload.clients: expected a whole number >= 1, got "
+            f"{clients!r}"
+        )
+    return clients
 
 
 def _merged(points: list[Point], results: Sequence[TaskResult]) -> Point:

@@ -10,8 +10,15 @@ from __future__ import annotations
 from bytemlperf.report.schema.compilation import CompileReport
 from bytemlperf.report.schema.conformance import ConformanceReport, RuleOutcome
 from bytemlperf.report.schema.distribution import Distribution, SeriesSecond
+from bytemlperf.report.schema.ease_of_use import (
+    BackendFacts,
+    EaseOfUse,
+    TaskTrouble,
+)
 from bytemlperf.report.schema.hardware_card import HardwareCard
+from bytemlperf.report.schema.imported import ImportedFrom
 from bytemlperf.report.schema.invocation import InvocationIndex, NodeEntry, TaskEntry
+from bytemlperf.report.schema.load import LoadReport
 from bytemlperf.report.schema.point import (
     Point,
     PointPart,
@@ -33,6 +40,9 @@ from bytemlperf.report.schema.task import Failure, Status, TaskResult
 __all__ = [
     "SCHEMA_VERSION",
     "AccuracyReport",
+    "BackendFacts",
+    "EaseOfUse",
+    "TaskTrouble",
     "CompileReport",
     "ConformanceReport",
     "DatasetReport",
@@ -41,7 +51,9 @@ __all__ = [
     "Failure",
     "HardwareCard",
     "Host",
+    "ImportedFrom",
     "InvocationIndex",
+    "LoadReport",
     "LatencyBlock",
     "ModelReport",
     "NodeEntry",

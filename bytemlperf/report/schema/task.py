@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from bytemlperf.report.schema.compilation import CompileReport
+from bytemlperf.report.schema.imported import ImportedFrom
 from bytemlperf.report.schema.point import Point, SkippedPoint
 from bytemlperf.report.schema.provenance import Provenance
 from bytemlperf.report.schema.quality import AccuracyReport, NumericReport
@@ -66,3 +67,4 @@ class TaskResult(msgspec.Struct, frozen=True):
     provenance: Provenance | None
     log_file: str | None
     duration_seconds: float
+    imported_from: ImportedFrom | None = None
