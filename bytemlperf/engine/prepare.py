@@ -33,6 +33,7 @@ from bytemlperf.model_zoo import (
     PreparedModel,
     TrainingSamples,
     backend_model_info,
+    bundled_artefact,
     load_model_info,
     prepare_model,
     reference_outputs,
@@ -137,7 +138,11 @@ def _model(
     return prepare_model(
         info,
         cache / "models",
-        model_path=Path(job.model_path) if job.model_path else None,
+        model_path=(
+            Path(job.model_path)
+            if job.model_path
+            else bundled_artefact(job.model, info)
+        ),
         data_root=Path(job.data_root) if job.data_root else None,
         weights=job.weights,
         training_samples=lambda: _training_samples(job, info, cache, emitter),

@@ -8,6 +8,7 @@ framework.
 from __future__ import annotations
 
 from bytemlperf.model_zoo.catalog import (
+    bundled_artefact,
     hash_model_info,
     list_models,
     load_model_info,
@@ -32,6 +33,7 @@ __all__ = [
     "ReferenceScore",
     "TrainingSamples",
     "backend_model_info",
+    "bundled_artefact",
     "forget_reference",
     "hash_model_info",
     "list_models",
