@@ -23,6 +23,7 @@ from bytemlperf.model_zoo.schema import (
     parse_model_info,
 )
 from bytemlperf.model_zoo.substructure_models import list_substructure_models
+from bytemlperf.model_zoo.training import TrainingSamples
 from bytemlperf.model_zoo.view import backend_model_info
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "ModelInfo",
     "PreparedModel",
     "ReferenceScore",
+    "TrainingSamples",
     "backend_model_info",
     "bundled_artefact",
     "forget_reference",
