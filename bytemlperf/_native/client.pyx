@@ -26,6 +26,7 @@ from bytemlperf._native.client_task cimport (
     take_error,
 )
 from bytemlperf._native.completion_ring cimport OUTCOME_OK
+from bytemlperf._native.current_task cimport leave_last_task
 from bytemlperf._native.dispatcher cimport ISSUE_FULL, ISSUE_OK, Dispatcher
 
 from asyncio import CancelledError
@@ -124,6 +125,7 @@ cdef class Population:
             member = self._members[self._started]
             self._started += 1
             self._start_member(member)
+        leave_last_task(self._loop)
         if self._started < len(self._members):
             self._loop.call_soon(self.start)
 
@@ -163,8 +165,9 @@ cdef class Population:
                 continue
             if client._issue_blocked() == ISSUE_FULL:
                 self._blocked.appendleft(client)
-                return
+                break
             self._dispatcher.blocked_count -= 1
+        leave_last_task(self._loop)
 
     def __repr__(self):
         return (
@@ -255,6 +258,7 @@ cdef class Client(Answer):
         cdef PyObject* yielded = NULL
         cdef int sent
         coro = self._coro
+        leave_last_task(self._loop)
         if error is None:
             sent = PyIter_Send(coro, None, &yielded)
             if sent == SENT_ERROR:

@@ -32,6 +32,10 @@ cdef class Dispatcher:
     cdef Timeline _timeline             # None for a long-lived front
     cdef object _on_failure
     cdef bint _stop_on_failure
+    cdef public object on_issue         # called after an issue outside of a drain
+    cdef bint _is_handing_out
+    cdef object _last_loop              # of whom was woken last
+    cdef int64_t _fresh_ns              # the clock, read during this hand-out; 0: no
     cdef public object on_space         # called after a drain while `blocked_count` > 0
     cdef public int64_t blocked_count
     # The batch being handed out, so that an exception in a client loses no row.

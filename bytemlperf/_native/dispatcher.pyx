@@ -20,6 +20,7 @@ from bytemlperf._native.completion_ring cimport (
     CompletionRing,
     Doorbell,
 )
+from bytemlperf._native.current_task cimport leave_last_task
 from bytemlperf._native.parking cimport (
     end_spin,
     note_wait,
@@ -226,6 +227,9 @@ cdef class Dispatcher:
         if code == PUT_OK:
             self._plan_position += 1
             self.issued_count += 1
+            self._fresh_ns = now_ns
+            if self.on_issue is not None and not self._is_handing_out:
+                self.on_issue()
             return ISSUE_OK
         answer._state = 0
         self._table.c_release(row_number)
@@ -259,7 +263,7 @@ cdef class Dispatcher:
         self._position = 0
         self._remaining = self._batch.row_count
         if self._timeline is not None:
-            self._timeline.c_fold_batch(&self._batch)
+            self._timeline.c_begin_batch(&self._batch)
         if self._batch.outcome == OUTCOME_FATAL:
             self.fatal_error = <object>self._batch.payload
             self.stop_reason = STOP_FAILED
@@ -286,7 +290,12 @@ cdef class Dispatcher:
             row_number = self._batch_ring.c_next_row()
             self._remaining -= 1
             answer = <Answer>self._table.waiters[row_number]
-            observed_ns = monotonic_ns()
+            # A query that was issued a moment ago, while the last row was handed out,
+            # has just read the clock.
+            observed_ns = self._fresh_ns
+            if observed_ns < self._batch.done_ns:
+                observed_ns = monotonic_ns()
+            self._fresh_ns = 0
             outcome = self._batch.outcome
             if outcome == OUTCOME_OK and answer._state == ANSWER_ABANDONED:
                 outcome = OUTCOME_CANCELLED
@@ -306,19 +315,29 @@ cdef class Dispatcher:
             handed += 1
             if self._remaining == 0:
                 Py_CLEAR(self._batch.payload)
+                if self._timeline is not None:
+                    self._timeline.c_end_batch(&self._batch)
             if answer._state != ANSWER_ABANDONED:
+                self._last_loop = answer._loop
                 answer.c_wake()
         return handed
 
     cdef int64_t _drain_rings(self, int64_t budget) except -1:
         cdef CompletionRing ring
         cdef int64_t handed = 0
-        if self._remaining:
-            handed += self._hand_out(budget)
-        for ring in self._rings:
-            while handed < budget and not ring.c_is_empty():
-                self._begin_batch(ring)
-                handed += self._hand_out(budget - handed)
+        self._is_handing_out = True
+        self._fresh_ns = 0
+        try:
+            if self._remaining:
+                handed += self._hand_out(budget)
+            for ring in self._rings:
+                while handed < budget and not ring.c_is_empty():
+                    self._begin_batch(ring)
+                    handed += self._hand_out(budget - handed)
+        finally:
+            self._is_handing_out = False
+            if self._last_loop is not None:
+                leave_last_task(self._last_loop)
         return handed
 
     cdef bint _await_work(self):
@@ -392,6 +411,8 @@ cdef class Dispatcher:
         while True:
             count = self._queue.c_discard(taken, 256)
             if count == 0:
+                if self._last_loop is not None:
+                    leave_last_task(self._last_loop)
                 return
             for i in range(count):
                 answer = <Answer>self._table.waiters[taken[i]]
@@ -405,6 +426,7 @@ cdef class Dispatcher:
                 if answer._state != ANSWER_ABANDONED:
                     answer.observed_ns = observed_ns
                     answer.outcome = OUTCOME_CANCELLED
+                    self._last_loop = answer._loop
                     answer.c_wake()
 
     @property

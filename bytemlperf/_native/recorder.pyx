@@ -44,15 +44,11 @@ cdef class Recorder:
     cdef int64_t c_at_rank(self, int64_t rank) noexcept nogil:
         """Highest value of the cell that holds the rank-th smallest value (from 1)."""
         cdef int64_t seen = 0
-        cdef int64_t i, bucket, low
+        cdef int64_t i
         for i in range(COUNTS_LEN):
             seen += self.cells.counts[i]
             if seen >= rank:
-                bucket = (i >> SUB_BUCKET_HALF_BITS) - 1
-                low = (i & (SUB_BUCKET_HALF - 1)) + SUB_BUCKET_HALF
-                if bucket < 0:
-                    return min(low - SUB_BUCKET_HALF, self.cells.max_ns)
-                return min(((low + 1) << bucket) - 1, self.cells.max_ns)
+                return min(highest_of_cell(i), self.cells.max_ns)
         return self.cells.max_ns
 
     cdef void c_reset(self) noexcept nogil:

@@ -19,7 +19,7 @@ cdef struct TimelineRow:
 
 
 cdef class Timeline:
-    # Written by the loop thread only. The progress thread reads `latency` and
+    # Written by one thread at a time, under no lock of its own. The progress thread reads `latency` and
     # `completed_count` and gets a moment's view.
     cdef readonly Recorder latency
     cdef readonly Recorder schedule_lag
@@ -27,9 +27,14 @@ cdef class Timeline:
     cdef readonly Recorder gather
     cdef readonly Recorder service
     cdef readonly Recorder wakeup
-    cdef Recorder _second               # latency within the current second
+    # The current second is what `latency` holds beyond what it held when it began.
+    cdef int64_t* _before_second
+    cdef int64_t _total_before_second
+    cdef int64_t _second_max_ns
     cdef readonly list series
     cdef int64_t _second_index
+    cdef int64_t _second_end_ns
+    cdef int64_t _batch_row_count       # rows of the current batch that were answered
     cdef readonly int64_t samples_per_query
     cdef readonly bint is_warm_up
     cdef readonly int64_t start_ns      # begin of the phase
@@ -57,12 +62,18 @@ cdef class Timeline:
     cdef readonly int64_t chunk_rows
     cdef object _on_chunk
 
+    # A batch: c_begin_batch, a c_fold for each row or alike rows, c_end_batch.
+    cdef void c_begin_batch(self, BatchRecord* batch) noexcept nogil
     cdef int c_fold(
         self, Row* row, BatchRecord* batch, int64_t observed_ns, int outcome
-    ) except -1
-    cdef void c_fold_batch(self, BatchRecord* batch) noexcept nogil
+    ) except -1 nogil
+    cdef int c_fold_alike(
+        self, Row* row, BatchRecord* batch, int64_t observed_ns, int64_t count
+    ) except -1 nogil
+    cdef void c_end_batch(self, BatchRecord* batch) noexcept nogil
     cdef int _keep(
         self, Row* row, BatchRecord* batch, int64_t observed_ns, int outcome
-    ) except -1
+    ) except -1 nogil
     cdef int _close_seconds(self, int64_t second) except -1
+    cdef int64_t _at_rank_of_second(self, int64_t rank) noexcept nogil
     cdef void _observe_service(self, int64_t service_ns) noexcept nogil

@@ -9,7 +9,7 @@ from cpython.buffer cimport PyBUF_READ
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport calloc, free, malloc, qsort
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from bytemlperf._native.completion_ring cimport (
     OUTCOME_CANCELLED,
@@ -17,7 +17,13 @@ from bytemlperf._native.completion_ring cimport (
     BatchRecord,
 )
 from bytemlperf._native.posix cimport invariant
-from bytemlperf._native.recorder cimport Recorder, record
+from bytemlperf._native.recorder cimport (
+    COUNTS_LEN,
+    HIGHEST_NS,
+    Recorder,
+    highest_of_cell,
+    record,
+)
 from bytemlperf._native.row_table cimport Row
 
 from bytemlperf.errors import ConfigError
@@ -77,7 +83,6 @@ cdef class Timeline:
         self.gather = Recorder()
         self.service = Recorder()
         self.wakeup = Recorder()
-        self._second = Recorder()
         self.samples_per_query = samples_per_query
         self.max_batch = max_batch
         self.settle_batches = settle_batches
@@ -85,7 +90,12 @@ cdef class Timeline:
         self.settle_tolerance = settle_tolerance
         self._batch_sizes = <int64_t*>calloc(max_batch + 1, sizeof(int64_t))
         self._window = <int64_t*>malloc(settle_batches * sizeof(int64_t))
-        if self._batch_sizes == NULL or self._window == NULL:
+        self._before_second = <int64_t*>calloc(COUNTS_LEN, sizeof(int64_t))
+        if (
+            self._batch_sizes == NULL
+            or self._window == NULL
+            or self._before_second == NULL
+        ):
             raise MemoryError("no memory for the books of a timeline")
         if chunk_rows:
             self.chunk_rows = chunk_rows
@@ -98,6 +108,7 @@ cdef class Timeline:
     def __dealloc__(self):
         free(self._batch_sizes)
         free(self._window)
+        free(self._before_second)
         free(self._chunk)
 
     def begin(self, *, int64_t start_ns, bint is_warm_up):
@@ -114,14 +125,19 @@ cdef class Timeline:
         self.gather_count = 0
         self.series = []
         self._second_index = 0
+        self._second_end_ns = start_ns + SECOND_NS
+        self._total_before_second = 0
+        self._second_max_ns = 0
+        self._batch_row_count = 0
         self._window_fill = 0
         self._agreeing_windows = 0
         self._last_median_ns = -1
         for recorder in (
             self.latency, self.schedule_lag, self.queue_wait, self.gather,
-            self.service, self.wakeup, self._second,
+            self.service, self.wakeup,
         ):
             recorder.reset()
+        memset(self._before_second, 0, COUNTS_LEN * sizeof(int64_t))
         memset(self._batch_sizes, 0, (self.max_batch + 1) * sizeof(int64_t))
 
     cdef void _observe_service(self, int64_t service_ns) noexcept nogil:
@@ -146,10 +162,11 @@ cdef class Timeline:
         if self._agreeing_windows >= self.settle_windows:
             self.is_settled = True
 
-    cdef void c_fold_batch(self, BatchRecord* batch) noexcept nogil:
+    cdef void c_begin_batch(self, BatchRecord* batch) noexcept nogil:
         """Account for a served batch, before its rows."""
         invariant(batch.batched_ns <= batch.started_ns, "batched before started")
         invariant(batch.started_ns <= batch.done_ns, "started before done")
+        self._batch_row_count = 0
         if batch.outcome != OUTCOME_OK:
             return
         self._batch_sizes[batch.row_count] += 1
@@ -162,55 +179,102 @@ cdef class Timeline:
         if self.is_warm_up and not self.is_settled:
             self._observe_service(batch.done_ns - batch.started_ns)
 
+    cdef void c_end_batch(self, BatchRecord* batch) noexcept nogil:
+        """Account for what all answered rows of a batch have in common."""
+        if self._batch_row_count:
+            record(
+                &self.gather.cells,
+                batch.started_ns - batch.batched_ns,
+                self._batch_row_count,
+            )
+            record(
+                &self.service.cells,
+                batch.done_ns - batch.started_ns,
+                self._batch_row_count,
+            )
+            self._batch_row_count = 0
+
     cdef int c_fold(
         self, Row* row, BatchRecord* batch, int64_t observed_ns, int outcome
-    ) except -1:
+    ) except -1 nogil:
         """Account for a row; `batch` is NULL if it was never served."""
-        cdef int64_t second
-        if self.first_scheduled_ns < 0 or row.scheduled_ns < self.first_scheduled_ns:
-            self.first_scheduled_ns = row.scheduled_ns
         if outcome == OUTCOME_OK:
-            invariant(row.scheduled_ns <= row.issued_ns, "scheduled before issued")
-            invariant(row.issued_ns <= batch.batched_ns, "issued before batched")
-            invariant(batch.done_ns <= observed_ns, "done before observed")
-            second = (observed_ns - self.start_ns) // SECOND_NS
-            if second > self._second_index:
-                self._close_seconds(second)
-            record(&self.latency.cells, batch.done_ns - row.scheduled_ns, 1)
-            record(&self._second.cells, batch.done_ns - row.scheduled_ns, 1)
-            record(&self.schedule_lag.cells, row.issued_ns - row.scheduled_ns, 1)
-            record(&self.queue_wait.cells, batch.batched_ns - row.issued_ns, 1)
-            record(&self.gather.cells, batch.started_ns - batch.batched_ns, 1)
-            record(&self.service.cells, batch.done_ns - batch.started_ns, 1)
-            record(&self.wakeup.cells, observed_ns - batch.done_ns, 1)
-            self.completed_count += 1
-        elif outcome == OUTCOME_CANCELLED:
-            self.cancelled_count += 1
+            self.c_fold_alike(row, batch, observed_ns, 1)
         else:
-            self.failed_count += 1
+            if self.first_scheduled_ns < 0 or (
+                row.scheduled_ns < self.first_scheduled_ns
+            ):
+                self.first_scheduled_ns = row.scheduled_ns
+            if outcome == OUTCOME_CANCELLED:
+                self.cancelled_count += 1
+            else:
+                self.failed_count += 1
         if self._chunk != NULL:
             self._keep(row, batch, observed_ns, outcome)
         return 0
 
+    cdef int c_fold_alike(
+        self, Row* row, BatchRecord* batch, int64_t observed_ns, int64_t count
+    ) except -1 nogil:
+        """Account for answered rows of a batch with equal stamps; keeps none."""
+        cdef int64_t latency_ns = batch.done_ns - row.scheduled_ns
+        invariant(row.scheduled_ns <= row.issued_ns, "scheduled before issued")
+        invariant(row.issued_ns <= batch.batched_ns, "issued before batched")
+        invariant(batch.done_ns <= observed_ns, "done before observed")
+        if self.first_scheduled_ns < 0 or row.scheduled_ns < self.first_scheduled_ns:
+            self.first_scheduled_ns = row.scheduled_ns
+        if observed_ns >= self._second_end_ns:
+            with gil:
+                self._close_seconds((observed_ns - self.start_ns) // SECOND_NS)
+        if latency_ns > self._second_max_ns:
+            self._second_max_ns = latency_ns
+        record(&self.latency.cells, latency_ns, count)
+        record(&self.schedule_lag.cells, row.issued_ns - row.scheduled_ns, count)
+        record(&self.queue_wait.cells, batch.batched_ns - row.issued_ns, count)
+        record(&self.wakeup.cells, observed_ns - batch.done_ns, count)
+        self._batch_row_count += count
+        self.completed_count += count
+        return 0
+
     cdef int _close_seconds(self, int64_t second) except -1:
-        cdef int64_t count
+        """Close every second before that one."""
+        cdef int64_t count, p50_ns, p99_ns
+        cdef int64_t bytes_of_counts = COUNTS_LEN * sizeof(int64_t)
         while self._second_index < second:
-            count = self._second.cells.total
+            count = self.latency.cells.total - self._total_before_second
+            p50_ns = p99_ns = -1
+            if count:
+                p50_ns = self._at_rank_of_second((count + 1) // 2)
+                p99_ns = self._at_rank_of_second((count * 99 + 99) // 100)
+                memcpy(
+                    self._before_second, self.latency.cells.counts, bytes_of_counts
+                )
             self.series.append((
                 self._second_index,
                 count * self.samples_per_query,
-                self._second.c_at_rank((count + 1) // 2) if count else -1,
-                self._second.c_at_rank((count * 99 + 99) // 100) if count else -1,
-                self._second.cells.max_ns if count else -1,
+                p50_ns,
+                p99_ns,
+                min(self._second_max_ns, HIGHEST_NS) if count else -1,
             ))
-            if count:
-                self._second.c_reset()
+            self._total_before_second += count
+            self._second_max_ns = 0
             self._second_index += 1
+        self._second_end_ns = self.start_ns + (self._second_index + 1) * SECOND_NS
         return 0
+
+    cdef int64_t _at_rank_of_second(self, int64_t rank) noexcept nogil:
+        """Highest value of the cell with the rank-th smallest latency of the second."""
+        cdef int64_t seen = 0
+        cdef int64_t i
+        for i in range(COUNTS_LEN):
+            seen += self.latency.cells.counts[i] - self._before_second[i]
+            if seen >= rank:
+                return min(highest_of_cell(i), self._second_max_ns)
+        return self._second_max_ns
 
     cdef int _keep(
         self, Row* row, BatchRecord* batch, int64_t observed_ns, int outcome
-    ) except -1:
+    ) except -1 nogil:
         cdef TimelineRow* kept = &self._chunk[self._chunk_fill]
         kept.sample_index = row.sample_index
         kept.scheduled_ns = row.scheduled_ns
@@ -225,7 +289,8 @@ cdef class Timeline:
         kept.warm_up = self.is_warm_up
         self._chunk_fill += 1
         if self._chunk_fill == self.chunk_rows:
-            self.flush_chunk()
+            with gil:
+                self.flush_chunk()
         return 0
 
     def flush_chunk(self):
@@ -239,7 +304,7 @@ cdef class Timeline:
 
     def finish(self):
         """Close the last second of the series."""
-        if self._second.cells.total:
+        if self.latency.cells.total > self._total_before_second:
             self._close_seconds(self._second_index + 1)
 
     def batch_size_counts(self):

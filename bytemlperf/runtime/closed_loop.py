@@ -111,9 +111,11 @@ class ClosedLoopPhase:
             self._begin()
             population.begin(self.start_ns)
             self._dispatcher.on_space = population.open
-            self._supervise(loop, population)
             # Clients are resumed in place, so never within this task.
             loop.call_soon(population.start)
+            self._supervision = loop.call_later(
+                _SUPERVISE_S, self._supervise, loop, population
+            )
             interruption: asyncio.CancelledError | None = None
             try:
                 while not ended.done():
