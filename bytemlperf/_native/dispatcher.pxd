@@ -46,6 +46,7 @@ cdef class Dispatcher:
     # Plan: first sample of each query, in order of issue.
     cdef const int64_t[::1] _plan
     cdef int64_t _plan_position
+    cdef int64_t _plan_size
     cdef object _refill
     # Limits of the phase.
     cdef int64_t _deadline_ns
@@ -58,7 +59,9 @@ cdef class Dispatcher:
     cdef Waits _waits                   # for batches to be finished
     cdef int64_t _idle_since_ns         # nothing to hand out since then; 0: busy
 
-    cdef bint _must_stop(self, int64_t now_ns) noexcept
+    cdef bint _must_stop(self, int64_t now_ns) noexcept nogil
+    cdef int64_t c_next_sample(self) noexcept nogil
+    cdef bint _draw(self) noexcept nogil
     cdef int c_issue(
         self, Answer answer, int64_t client, int64_t scheduled_ns
     ) except -1
@@ -67,4 +70,5 @@ cdef class Dispatcher:
     cdef int64_t _hand_out(self, int64_t budget) except -1
     cdef int _begin_batch(self, CompletionRing ring) except -1
     cdef bint _is_idle(self)
+    cdef int64_t c_hand_out_all(self) except -1
     cdef bint _await_work(self)

@@ -47,6 +47,7 @@ STOPPED_BY_REQUEST = STOP_ASKED
 # Rows drained before the loop gets a turn: without it, clients that answer at once
 # would keep timers and sockets waiting for ever.
 cdef int64_t DRAIN_BUDGET = 4096
+cdef int64_t FOREVER = 0x7FFFFFFFFFFFFFFF
 # And the time after which it gets one although the next answers are near.
 cdef int64_t MAX_DRAIN_NS = 1_000_000
 
@@ -132,6 +133,7 @@ cdef class Dispatcher:
         self._refill = refill
         self._plan = None
         self._plan_position = 0
+        self._plan_size = 0
         self._deadline_ns = deadline_ns
         self._min_queries = min_queries
         self._max_queries = max_queries
@@ -139,7 +141,7 @@ cdef class Dispatcher:
         self.stop_reason = STOP_NONE
         self._timeline.begin(start_ns=start_ns, is_warm_up=is_warm_up)
 
-    cdef bint _must_stop(self, int64_t now_ns) noexcept:
+    cdef bint _must_stop(self, int64_t now_ns) noexcept nogil:
         if self.stop_reason != STOP_NONE:
             return True
         if self._max_queries >= 0 and self.issued_count >= self._max_queries:
@@ -150,6 +152,24 @@ cdef class Dispatcher:
             elif self._timeline.is_warm_up and self._timeline.is_settled:
                 self.stop_reason = STOP_SETTLED
         return self.stop_reason != STOP_NONE
+
+    cdef int64_t c_next_sample(self) noexcept nogil:
+        """Draw the first sample of the plan's next query; -1 if that failed."""
+        if self._plan_position >= self._plan_size and not self._draw():
+            return -1
+        self._plan_position += 1
+        return self._plan[self._plan_position - 1]
+
+    cdef bint _draw(self) noexcept with gil:
+        try:
+            self._plan = self._refill()
+        except BaseException as error:
+            self.fatal_error = error
+            self.stop_reason = STOP_FAILED
+            return False
+        self._plan_position = 0
+        self._plan_size = self._plan.shape[0]
+        return True
 
     def must_stop(self):
         """Whether nothing more may be issued in this phase."""
@@ -174,9 +194,10 @@ cdef class Dispatcher:
         cdef Row* row
         if self._must_stop(now_ns):
             return ISSUE_STOPPED
-        if self._plan is None or self._plan_position >= self._plan.shape[0]:
+        if self._plan_position >= self._plan_size:
             self._plan = self._refill()
             self._plan_position = 0
+            self._plan_size = self._plan.shape[0]
         row_number = self._table.c_acquire()
         if row_number < 0:
             return ISSUE_FULL
@@ -338,6 +359,16 @@ cdef class Dispatcher:
             self._is_handing_out = False
             if self._last_loop is not None:
                 leave_last_task(self._last_loop)
+        return handed
+
+    cdef int64_t c_hand_out_all(self) except -1:
+        """Hand out what has come back, without end: for a lane on the loop."""
+        cdef int64_t handed = self._drain_rings(FOREVER)
+        if self._discard_pending:
+            self._discard_pending = False
+            self.discard()
+        if self.blocked_count and self.on_space is not None:
+            self.on_space()
         return handed
 
     cdef bint _await_work(self):
