@@ -9,13 +9,14 @@ import asyncio
 import contextlib
 import gc
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from bytemlperf._native.client import Client, Population
 from bytemlperf._native.dispatcher import STOPPED_BY_NOTHING
-from bytemlperf.runtime.client_path import ClientBody, ClientKind
+from bytemlperf.runtime.client_path import ClientBody
 from bytemlperf.runtime.clock import now_ns
 from bytemlperf.runtime.predictor import Predictor
 from bytemlperf.runtime.scenario import ClosedLoop
@@ -66,7 +67,7 @@ class ClosedLoopPhase:
         max_queries: int | None,
         drain_seconds: float | None,
         is_warm_up: bool,
-        kind: ClientKind = "task",
+        kind: Literal["task", "bare", "stock"] = "task",
         body: ClientBody | None = None,
     ) -> None:
         self._kind = kind

@@ -402,4 +402,5 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
     failures: tuple[Failure, ...]
     error: PredictError | None = None
     client_kind: str = ""
-    client_reason: str = ""
+    predict_path: str = ""
+    path_reason: str = ""

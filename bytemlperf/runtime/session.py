@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,10 @@ import numpy as np
 from bytemlperf._native.dispatcher import STOPPED_BY_FAILURE, STOPPED_BY_TIME
 from bytemlperf._native.timeline import Timeline
 from bytemlperf.errors import PredictError
-from bytemlperf.runtime.client_path import ClientBody, ClientChoice
+from bytemlperf.runtime.client_path import ClientBody, PathChoice
 from bytemlperf.runtime.clock import Usage, usage
 from bytemlperf.runtime.closed_loop import ClosedLoopPhase
+from bytemlperf.runtime.native_loop import NativeLoopPhase
 from bytemlperf.runtime.plan import RNG_NAME, SampleOrder
 from bytemlperf.runtime.predictor import Feeds, InputLayout, Predict, Predictor
 from bytemlperf.runtime.recorder import (
@@ -88,10 +90,10 @@ class Session:
         timeline: Timeline,
         check: Check,
         start_gate: Callable[[], object] | None = None,
-        clients: ClientChoice,
+        path: PathChoice,
         body: ClientBody | None = None,
     ) -> None:
-        self._clients = clients
+        self._path = path
         self._body = body
         self._scenario = scenario
         self._seed = seed
@@ -123,11 +125,17 @@ class Session:
             kept_outputs=1,
             on_failure=self._note_failure,
             stop_on_failure=True,
+            predict_path=path.predict,
+            native_client_count=scenario.clients if path.clients == "native" else 0,
+            think_ns=scenario.think_time_ns,
         )
 
     def stop_soon(self) -> None:
         """End the run from another thread."""
-        self._loop.call_soon_threadsafe(self._predictor.dispatcher.stop)
+        clients = self._predictor.native_clients
+        self._loop.call_soon_threadsafe(
+            self._predictor.dispatcher.stop if clients is None else clients.stop
+        )
 
     def _keep_outputs(self, outputs: Any, feeds: Feeds, sample_count: int) -> None:
         # In a predict thread, once: copied, for it may reuse or alias its buffers.
@@ -222,8 +230,11 @@ class Session:
         min_queries: int,
         max_queries: int | None,
         is_warm_up: bool,
-    ) -> ClosedLoopPhase:
-        phase = ClosedLoopPhase(
+    ) -> ClosedLoopPhase | NativeLoopPhase:
+        make: Callable[..., ClosedLoopPhase | NativeLoopPhase] = NativeLoopPhase
+        if self._path.clients != "native":
+            make = partial(ClosedLoopPhase, kind=self._path.clients, body=self._body)
+        phase = make(
             self._predictor,
             self._scenario,
             draw=self._order.draw,
@@ -232,15 +243,16 @@ class Session:
             max_queries=max_queries,
             drain_seconds=self._limits.drain_seconds,
             is_warm_up=is_warm_up,
-            kind=self._clients.kind,
-            body=self._body,
         )
         self._predictor.queue.reset_peak()
         await phase.walk()
         return phase
 
     def _record(
-        self, warm_up: WarmUpRecording, phase: ClosedLoopPhase, used: Usage
+        self,
+        warm_up: WarmUpRecording,
+        phase: ClosedLoopPhase | NativeLoopPhase,
+        used: Usage,
     ) -> Recording:
         timeline = self._timeline
         reason = self._predictor.dispatcher.stop_reason
@@ -287,6 +299,7 @@ class Session:
             seed=self._seed,
             failures=tuple(self._failures),
             error=self._error,
-            client_kind=self._clients.kind,
-            client_reason=self._clients.reason,
+            client_kind=self._path.clients,
+            predict_path=self._path.predict,
+            path_reason=self._path.reason,
         )
