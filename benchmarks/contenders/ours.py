@@ -1,11 +1,7 @@
 """Our own ways to drive clients, behind one small face: the adapter.
 
 Scripts measure what these functions yield, and print "not built" for those that raise
-`NotBuiltError`; they never know how a client is driven. To fill in
-
-* a pacer: return the errors that the runtime recorded.
-
-Nothing else has to change.
+`NotBuiltError`; they never know how a client is driven.
 
 A window is what the run itself recorded: from the moment the first query was scheduled
 to the last answer. Its CPU time also covers the making of clients.
@@ -25,6 +21,9 @@ import numpy.typing as npt
 from benchmarks.contenders.bare import Feeds, null_predict
 from benchmarks.contenders.loops import LoopName, make_runner
 from benchmarks.windows import Contender, Window
+from bytemlperf._native.batch_queue import BatchQueue
+from bytemlperf._native.pacer import Pacer
+from bytemlperf._native.row_table import RowTable
 from bytemlperf.runtime import (
     ArraySamples,
     Batching,
@@ -33,8 +32,11 @@ from bytemlperf.runtime import (
     Recording,
     SampleLibrary,
     WarmUp,
+    now_ns,
+    pace,
     run,
 )
+from bytemlperf.runtime.open_loop import may_be_real_time
 
 __all__ = [
     "ClientKind",
@@ -53,6 +55,7 @@ ClientKind = Literal["native", "bare", "task"]
 
 _SAMPLES = ArraySamples({"x": np.zeros((64, 1), np.float32)})
 _NO_WARM_UP = WarmUp(max_seconds=0)
+_HEAD_START_NS = 20_000_000
 
 
 class NotBuiltError(Exception):
@@ -317,7 +320,8 @@ def native_pacing(
     scheduled_ns : ndarray
         When, ns since the start, int64, shape (arrivals,), rising.
     real_time : bool
-        Whether to ask for SCHED_FIFO.
+        Whether to ask for SCHED_FIFO as `run` does: unless the rate is so high that it
+        would take a processor for itself. It may not be granted.
 
     Returns
     -------
@@ -326,10 +330,31 @@ def native_pacing(
 
     Raises
     ------
-    NotBuiltError
-        The runtime has no such pacer yet.
+    RuntimeError
+        Not every row was issued.
     """
-    raise NotBuiltError("the runtime has no native pacer yet")
+    count = len(scheduled_ns)
+    # Nobody takes the rows out: what is measured is when they were put in.
+    queue = BatchQueue(count, 1)
+    issued_ns = np.zeros(count, np.int64)
+    pacer = Pacer(
+        queue,
+        RowTable(count),
+        [],
+        due_ns=scheduled_ns,
+        samples=np.zeros(count, np.int64),
+        real_time=real_time
+        and may_be_real_time(count / max(float(scheduled_ns[-1]), 1) * 1e9),
+        issued_ns=issued_ns,
+    )
+    pacer.lend()
+    start_ns = now_ns() + _HEAD_START_NS
+    thread = threading.Thread(target=pacer.run, args=(start_ns, 2**62))
+    thread.start()
+    thread.join()
+    if pacer.issued_count != count:
+        raise RuntimeError(f"not every row was issued: {pacer}")
+    return issued_ns - start_ns - scheduled_ns
 
 
 def paced_coroutines(
@@ -348,10 +373,14 @@ def paced_coroutines(
     -------
     ndarray
         As for `native_pacing`.
-
-    Raises
-    ------
-    NotBuiltError
-        The runtime has no such pacer yet.
     """
-    raise NotBuiltError("the runtime has no coroutine pacing yet")
+    errors = np.zeros(len(scheduled_ns), np.int64)
+
+    async def issue_all() -> None:
+        start_ns = now_ns() + _HEAD_START_NS
+        async for index, due_ns in pace(scheduled_ns, start_ns=start_ns):
+            errors[index] = now_ns() - due_ns
+
+    with make_runner(loop) as runner:
+        runner.run(issue_all())
+    return errors

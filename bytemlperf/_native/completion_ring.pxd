@@ -49,7 +49,7 @@ cdef class CompletionRing:
     cdef int64_t* _rows
     cdef BatchRecord* _batches
     cdef int64_t _mask
-    cdef int64_t _row_tail              # producer only
+    cdef long long _row_tail            # producer writes; others may count rows by it
     cdef int64_t _row_head              # consumer only
     cdef long long* _batch_tail         # producer writes, consumer reads
     cdef long long* _batch_head         # consumer writes, producer reads

@@ -153,7 +153,7 @@ cdef class CompletionRing:
         )
         for i in range(record.row_count):
             self._rows[(self._row_tail + i) & self._mask] = rows[i]
-        self._row_tail += record.row_count
+        store_release(&self._row_tail, self._row_tail + record.row_count)
         self._batches[tail & self._mask] = record[0]
         store_release(self._batch_tail, tail + 1)
 

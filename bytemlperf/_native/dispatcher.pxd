@@ -34,7 +34,7 @@ cdef class Dispatcher:
     cdef bint _stop_on_failure
     cdef public object on_issue         # called after an issue outside of a drain
     cdef bint _is_handing_out
-    cdef object _last_loop              # of whom was woken last
+    cdef object _last_loop              # of whom this drain has woken; or None
     cdef int64_t _fresh_ns              # the clock, read during this hand-out; 0: no
     cdef public object on_space         # called after a drain while `blocked_count` > 0
     cdef public int64_t blocked_count
@@ -66,6 +66,7 @@ cdef class Dispatcher:
         self, Answer answer, int64_t client, int64_t scheduled_ns
     ) except -1
     cdef int _put(self, Answer answer, int64_t row_number, int64_t now_ns) except -1
+    cdef int _leave_tasks(self) except -1
     cdef int64_t _drain_rings(self, int64_t budget) except -1
     cdef int64_t _hand_out(self, int64_t budget) except -1
     cdef int _begin_batch(self, CompletionRing ring) except -1

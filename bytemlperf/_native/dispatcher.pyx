@@ -310,6 +310,21 @@ cdef class Dispatcher:
         while self._remaining and handed < budget:
             row_number = self._batch_ring.c_next_row()
             self._remaining -= 1
+            if self._table.waiters[row_number] == NULL:
+                # Paced: nobody waits, so it is observed when it is done.
+                self._timeline.c_fold(
+                    &self._table.rows[row_number],
+                    &self._batch,
+                    self._batch.done_ns,
+                    self._batch.outcome,
+                )
+                self._table.c_release(row_number)
+                self._position += 1
+                handed += 1
+                if self._remaining == 0:
+                    Py_CLEAR(self._batch.payload)
+                    self._timeline.c_end_batch(&self._batch)
+                continue
             answer = <Answer>self._table.waiters[row_number]
             # A query that was issued a moment ago, while the last row was handed out,
             # has just read the clock.
@@ -357,9 +372,16 @@ cdef class Dispatcher:
                     handed += self._hand_out(budget - handed)
         finally:
             self._is_handing_out = False
-            if self._last_loop is not None:
-                leave_last_task(self._last_loop)
+            self._leave_tasks()
         return handed
+
+    cdef int _leave_tasks(self) except -1:
+        """Let no task be the current one that was resumed in this drain."""
+        loop = self._last_loop
+        if loop is not None:
+            self._last_loop = None
+            leave_last_task(loop)
+        return 0
 
     cdef int64_t c_hand_out_all(self) except -1:
         """Hand out what has come back, without end: for a lane on the loop."""
@@ -434,6 +456,17 @@ cdef class Dispatcher:
         if self.blocked_count and self.on_space is not None:
             self.on_space()
 
+    def collect(self):
+        """Take in what has come back, and neither wait nor ask to be woken.
+
+        For rows that nobody waits for: predict threads then never ring.
+        """
+        while self._drain_rings(DRAIN_BUDGET):
+            pass
+        if self._discard_pending:
+            self._discard_pending = False
+            self.discard()
+
     def discard(self):
         """Drop every queued row: its client is resumed with a cancelled outcome."""
         cdef int64_t[256] taken
@@ -442,17 +475,19 @@ cdef class Dispatcher:
         while True:
             count = self._queue.c_discard(taken, 256)
             if count == 0:
-                if self._last_loop is not None:
-                    leave_last_task(self._last_loop)
+                self._leave_tasks()
                 return
             for i in range(count):
-                answer = <Answer>self._table.waiters[taken[i]]
                 observed_ns = monotonic_ns()
                 if self._timeline is not None:
                     self._timeline.c_fold(
                         &self._table.rows[taken[i]], NULL, observed_ns,
                         OUTCOME_CANCELLED,
                     )
+                if self._table.waiters[taken[i]] == NULL:
+                    self._table.c_release(taken[i])
+                    continue
+                answer = <Answer>self._table.waiters[taken[i]]
                 self._table.c_release(taken[i])
                 if answer._state != ANSWER_ABANDONED:
                     answer.observed_ns = observed_ns

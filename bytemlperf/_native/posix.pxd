@@ -10,7 +10,10 @@ cdef extern from "<time.h>" nogil:
         long tv_sec
         long tv_nsec
     int CLOCK_MONOTONIC
+    int CLOCK_THREAD_CPUTIME_ID
+    int TIMER_ABSTIME
     int clock_gettime(int clock, timespec* out)
+    int clock_nanosleep(int clock, int flags, const timespec* until, timespec* left)
 
 cdef extern from "<pthread.h>" nogil:
     ctypedef struct pthread_mutex_t:
@@ -80,11 +83,35 @@ cdef extern from *:
     long long exchange "bytemlperf_exchange"(long long* where, long long value) nogil
     void full_fence "bytemlperf_fence"() nogil
 
+cdef extern from *:
+    """
+    #include <sched.h>
+    #include <sys/prctl.h>
+    /* Of the calling thread: the kernel may fire a timer so much later than asked. */
+    static inline void bytemlperf_timer_slack(unsigned long ns)
+    { prctl(PR_SET_TIMERSLACK, ns, 0, 0, 0); }
+    /* For the calling thread, which ends soon; 0 if granted. */
+    static inline int bytemlperf_fifo(void)
+    {
+        struct sched_param lowest;
+        lowest.sched_priority = sched_get_priority_min(SCHED_FIFO);
+        return sched_setscheduler(0, SCHED_FIFO, &lowest);
+    }
+    """
+    void request_timer_slack "bytemlperf_timer_slack"(unsigned long ns) nogil
+    int request_fifo "bytemlperf_fifo"() nogil
+
 
 cdef inline int64_t monotonic_ns() noexcept nogil:
     cdef timespec now
     clock_gettime(CLOCK_MONOTONIC, &now)
     return <int64_t>now.tv_sec * 1000000000 + now.tv_nsec
+
+
+cdef inline int64_t thread_cpu_ns() noexcept nogil:
+    cdef timespec used
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used)
+    return <int64_t>used.tv_sec * 1000000000 + used.tv_nsec
 
 
 cdef inline timespec to_timespec(int64_t ns) noexcept nogil:

@@ -14,7 +14,6 @@ cdef extern from *:
     { return 64 - __builtin_clzll(value); }
     """
     int bits_of "bytemlperf_log2_ceil"(unsigned long long value) nogil
-    const int64_t HIGHEST_NS "3600000000000LL"
 
 cdef struct Cells:
     int64_t* counts        # COUNTS_LEN cells, owned by the Recorder
@@ -35,21 +34,13 @@ cdef inline int64_t cell_of(int64_t value) noexcept nogil:
     )
 
 
-cdef inline int64_t highest_of_cell(int64_t cell) noexcept nogil:
-    cdef int64_t bucket = (cell >> SUB_BUCKET_HALF_BITS) - 1
-    cdef int64_t low = (cell & (SUB_BUCKET_HALF - 1)) + SUB_BUCKET_HALF
-    if bucket < 0:
-        return low - SUB_BUCKET_HALF
-    return ((low + 1) << bucket) - 1
-
-
 cdef inline void record(Cells* cells, int64_t value, int64_t count) noexcept nogil:
     # Clamped and counted, never dropped: a lost value would bend every percentile.
     if value < 0:
         value = 0
         cells.overflow += count
-    elif value > HIGHEST_NS:
-        value = HIGHEST_NS
+    elif value > 3600000000000LL:
+        value = 3600000000000LL
         cells.overflow += count
     cells.counts[cell_of(value)] += count
     cells.total += count
@@ -73,3 +64,7 @@ cdef class Recorder:
 
     cdef int64_t c_at_rank(self, int64_t rank) noexcept nogil
     cdef void c_reset(self) noexcept nogil
+    cdef void _c_forget(self) noexcept nogil
+    cdef void c_clear(self) noexcept nogil
+    cdef void c_add(self, Recorder other) noexcept nogil
+    cdef bytes c_filled(self)

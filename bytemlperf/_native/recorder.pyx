@@ -44,15 +44,70 @@ cdef class Recorder:
     cdef int64_t c_at_rank(self, int64_t rank) noexcept nogil:
         """Highest value of the cell that holds the rank-th smallest value (from 1)."""
         cdef int64_t seen = 0
-        cdef int64_t i
+        cdef int64_t i, bucket, low
         for i in range(COUNTS_LEN):
             seen += self.cells.counts[i]
             if seen >= rank:
-                return min(highest_of_cell(i), self.cells.max_ns)
+                bucket = (i >> SUB_BUCKET_HALF_BITS) - 1
+                low = (i & (SUB_BUCKET_HALF - 1)) + SUB_BUCKET_HALF
+                if bucket < 0:
+                    return min(low - SUB_BUCKET_HALF, self.cells.max_ns)
+                return min(((low + 1) << bucket) - 1, self.cells.max_ns)
         return self.cells.max_ns
 
     cdef void c_reset(self) noexcept nogil:
         memset(self.cells.counts, 0, COUNTS_LEN * sizeof(int64_t))
+        self._c_forget()
+
+    cdef void c_clear(self) noexcept nogil:
+        """Reset, touching no cell but those between the extremes."""
+        cdef int64_t first, last
+        if self.cells.total:
+            first = cell_of(self.cells.min_ns)
+            last = cell_of(self.cells.max_ns)
+            memset(
+                &self.cells.counts[first], 0, (last - first + 1) * sizeof(int64_t)
+            )
+        self._c_forget()
+
+    cdef void c_add(self, Recorder other) noexcept nogil:
+        """Add every value of another recorder."""
+        cdef int64_t i
+        if not other.cells.total:
+            return
+        for i in range(cell_of(other.cells.min_ns), cell_of(other.cells.max_ns) + 1):
+            self.cells.counts[i] += other.cells.counts[i]
+        self.cells.total += other.cells.total
+        self.cells.overflow += other.cells.overflow
+        self.cells.min_ns = min(self.cells.min_ns, other.cells.min_ns)
+        self.cells.max_ns = max(self.cells.max_ns, other.cells.max_ns)
+        self.cells.sum_high += other.cells.sum_high
+        self.cells.sum_low_ns += other.cells.sum_low_ns
+        if self.cells.sum_low_ns >= 1000000000000000000LL:
+            self.cells.sum_low_ns -= 1000000000000000000LL
+            self.cells.sum_high += 1000000000
+
+    cdef bytes c_filled(self):
+        """Pairs of int64, (cell, count), ascending, of the cells that are not empty."""
+        cdef int64_t i, first, last, filled = 0
+        cdef int64_t* out
+        if not self.cells.total:
+            return b""
+        first = cell_of(self.cells.min_ns)
+        last = cell_of(self.cells.max_ns)
+        for i in range(first, last + 1):
+            filled += self.cells.counts[i] != 0
+        cdef bytes pairs = PyBytes_FromStringAndSize(NULL, filled * 2 * sizeof(int64_t))
+        out = <int64_t*><char*>pairs
+        filled = 0
+        for i in range(first, last + 1):
+            if self.cells.counts[i]:
+                out[2 * filled] = i
+                out[2 * filled + 1] = self.cells.counts[i]
+                filled += 1
+        return pairs
+
+    cdef void _c_forget(self) noexcept nogil:
         self.cells.total = 0
         self.cells.min_ns = NONE_YET
         self.cells.max_ns = 0

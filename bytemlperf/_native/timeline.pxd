@@ -27,14 +27,23 @@ cdef class Timeline:
     cdef readonly Recorder gather
     cdef readonly Recorder service
     cdef readonly Recorder wakeup
-    # The current second is what `latency` holds beyond what it held when it began.
-    cdef int64_t* _before_second
-    cdef int64_t _total_before_second
-    cdef int64_t _second_max_ns
+    # Latency within the current tick, which is added to its second and its
+    # block when it is over.
+    cdef Recorder _tick
+    cdef Recorder _second
+    cdef Recorder _block
     cdef readonly list series
+    # Finished blocks: (index, queries, sum of latencies in ns, filled cells as pairs of
+    # int64), each `block_ticks` ticks long; blocks without an answer are left out.
+    cdef readonly list blocks
+    cdef readonly int64_t block_ticks
+    cdef readonly int64_t last_observed_ns
+    cdef readonly int64_t tick_ns
+    cdef int64_t _tick_index
+    cdef int64_t _tick_end_ns
     cdef int64_t _second_index
-    cdef int64_t _second_end_ns
     cdef int64_t _batch_row_count       # rows of the current batch that were answered
+    cdef int64_t _block_index
     cdef readonly int64_t samples_per_query
     cdef readonly bint is_warm_up
     cdef readonly int64_t start_ns      # begin of the phase
@@ -74,6 +83,9 @@ cdef class Timeline:
     cdef int _keep(
         self, Row* row, BatchRecord* batch, int64_t observed_ns, int outcome
     ) except -1 nogil
+    cdef int _close_ticks(self, int64_t tick) except -1
+    cdef int _close_block(self, int64_t tick) except -1
+    cdef int _keep_block(self) except -1
+    cdef int _double_blocks(self) except -1
     cdef int _close_seconds(self, int64_t second) except -1
-    cdef int64_t _at_rank_of_second(self, int64_t rank) noexcept nogil
     cdef void _observe_service(self, int64_t service_ns) noexcept nogil

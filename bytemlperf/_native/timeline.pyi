@@ -4,6 +4,7 @@ from typing import Final, Self, final
 from bytemlperf._native.recorder import Recorder
 
 ROW_BYTES: Final[int]
+MAX_BLOCKS: Final[int]
 
 @final
 class Timeline:
@@ -16,6 +17,10 @@ class Timeline:
     service: Recorder
     wakeup: Recorder
     series: list[tuple[int, int, int, int, int]]
+    blocks: list[tuple[int, int, int, bytes]]
+    block_ticks: int
+    tick_ns: int
+    last_observed_ns: int
     samples_per_query: int
     max_batch: int
     settle_batches: int
@@ -41,6 +46,7 @@ class Timeline:
         settle_windows: int = 3,
         settle_tolerance: float = 0.05,
         chunk_rows: int = 0,
+        tick_ns: int = 100_000_000,
         on_chunk: Callable[[memoryview], object] | None = None,
     ) -> Self: ...
     def begin(self, *, start_ns: int, is_warm_up: bool) -> None: ...

@@ -6,10 +6,11 @@ Every interval is a difference of two columns of the row, so that for each row
 
 cimport cython
 from cpython.buffer cimport PyBUF_READ
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport calloc, free, malloc, qsort
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 from bytemlperf._native.completion_ring cimport (
     OUTCOME_CANCELLED,
@@ -17,25 +18,49 @@ from bytemlperf._native.completion_ring cimport (
     BatchRecord,
 )
 from bytemlperf._native.posix cimport invariant
-from bytemlperf._native.recorder cimport (
-    COUNTS_LEN,
-    HIGHEST_NS,
-    Recorder,
-    highest_of_cell,
-    record,
-)
+from bytemlperf._native.recorder cimport Recorder, record
 from bytemlperf._native.row_table cimport Row
 
 from bytemlperf.errors import ConfigError
 
 ROW_BYTES = sizeof(TimelineRow)
+MAX_BLOCKS = BLOCK_LIMIT
 cdef int64_t SECOND_NS = 1_000_000_000
+cdef enum:
+    # Blocks become twice as long when there would be more of them.
+    BLOCK_LIMIT = 64
 
 
 cdef int compare_int64(const void* left, const void* right) noexcept nogil:
     cdef int64_t a = (<const int64_t*>left)[0]
     cdef int64_t b = (<const int64_t*>right)[0]
     return (a > b) - (a < b)
+
+
+cdef bytes merge_cells(bytes left, bytes right):
+    """Add two lists of (cell, count), each ascending by cell."""
+    cdef Py_ssize_t left_end = len(left) // 16, right_end = len(right) // 16
+    cdef bytes merged = PyBytes_FromStringAndSize(NULL, (left_end + right_end) * 16)
+    cdef const int64_t* a = <const int64_t*><const char*>left
+    cdef const int64_t* b = <const int64_t*><const char*>right
+    cdef int64_t* out = <int64_t*><char*>merged
+    cdef Py_ssize_t i = 0, j = 0, k = 0
+    while i < left_end or j < right_end:
+        if j == right_end or (i < left_end and a[2 * i] < b[2 * j]):
+            out[2 * k] = a[2 * i]
+            out[2 * k + 1] = a[2 * i + 1]
+            i += 1
+        elif i == left_end or b[2 * j] < a[2 * i]:
+            out[2 * k] = b[2 * j]
+            out[2 * k + 1] = b[2 * j + 1]
+            j += 1
+        else:
+            out[2 * k] = a[2 * i]
+            out[2 * k + 1] = a[2 * i + 1] + b[2 * j + 1]
+            i += 1
+            j += 1
+        k += 1
+    return merged[:k * 16]
 
 
 @cython.final
@@ -56,6 +81,8 @@ cdef class Timeline:
         How far neighbouring medians may differ, as a share of the earlier one.
     chunk_rows : int, default 0
         Rows in the chunk that is handed to `on_chunk` when full; 0 keeps none.
+    tick_ns : int, default 100,000,000
+        Length of the shortest block, >= 1; a whole part of a second.
     on_chunk : callable, optional
         Called with a read-only memoryview of whole rows, valid during the call.
 
@@ -73,29 +100,31 @@ cdef class Timeline:
         int64_t settle_windows=3,
         double settle_tolerance=0.05,
         int64_t chunk_rows=0,
+        int64_t tick_ns=100_000_000,
         on_chunk=None,
     ):
         if samples_per_query < 1 or max_batch < 1 or settle_batches < 1:
             raise ConfigError("a timeline counts at least 1 sample, query and batch")
+        if tick_ns < 1 or SECOND_NS % tick_ns:
+            raise ConfigError(f"a tick is a whole part of a second, not {tick_ns} ns")
         self.latency = Recorder()
         self.schedule_lag = Recorder()
         self.queue_wait = Recorder()
         self.gather = Recorder()
         self.service = Recorder()
         self.wakeup = Recorder()
+        self._tick = Recorder()
+        self._second = Recorder()
+        self._block = Recorder()
         self.samples_per_query = samples_per_query
         self.max_batch = max_batch
         self.settle_batches = settle_batches
         self.settle_windows = settle_windows
         self.settle_tolerance = settle_tolerance
+        self.tick_ns = tick_ns
         self._batch_sizes = <int64_t*>calloc(max_batch + 1, sizeof(int64_t))
         self._window = <int64_t*>malloc(settle_batches * sizeof(int64_t))
-        self._before_second = <int64_t*>calloc(COUNTS_LEN, sizeof(int64_t))
-        if (
-            self._batch_sizes == NULL
-            or self._window == NULL
-            or self._before_second == NULL
-        ):
+        if self._batch_sizes == NULL or self._window == NULL:
             raise MemoryError("no memory for the books of a timeline")
         if chunk_rows:
             self.chunk_rows = chunk_rows
@@ -108,7 +137,6 @@ cdef class Timeline:
     def __dealloc__(self):
         free(self._batch_sizes)
         free(self._window)
-        free(self._before_second)
         free(self._chunk)
 
     def begin(self, *, int64_t start_ns, bint is_warm_up):
@@ -124,20 +152,21 @@ cdef class Timeline:
         self.view_count = 0
         self.gather_count = 0
         self.series = []
+        self.blocks = []
+        self.block_ticks = 1
+        self.last_observed_ns = -1
+        self._tick_index = 0
+        self._tick_end_ns = start_ns + self.tick_ns
         self._second_index = 0
-        self._second_end_ns = start_ns + SECOND_NS
-        self._total_before_second = 0
-        self._second_max_ns = 0
-        self._batch_row_count = 0
+        self._block_index = 0
         self._window_fill = 0
         self._agreeing_windows = 0
         self._last_median_ns = -1
         for recorder in (
             self.latency, self.schedule_lag, self.queue_wait, self.gather,
-            self.service, self.wakeup,
+            self.service, self.wakeup, self._tick, self._second, self._block,
         ):
             recorder.reset()
-        memset(self._before_second, 0, COUNTS_LEN * sizeof(int64_t))
         memset(self._batch_sizes, 0, (self.max_batch + 1) * sizeof(int64_t))
 
     cdef void _observe_service(self, int64_t service_ns) noexcept nogil:
@@ -223,12 +252,12 @@ cdef class Timeline:
         invariant(batch.done_ns <= observed_ns, "done before observed")
         if self.first_scheduled_ns < 0 or row.scheduled_ns < self.first_scheduled_ns:
             self.first_scheduled_ns = row.scheduled_ns
-        if observed_ns >= self._second_end_ns:
+        if observed_ns >= self._tick_end_ns:
             with gil:
-                self._close_seconds((observed_ns - self.start_ns) // SECOND_NS)
-        if latency_ns > self._second_max_ns:
-            self._second_max_ns = latency_ns
+                self._close_ticks((observed_ns - self.start_ns) // self.tick_ns)
+        self.last_observed_ns = observed_ns
         record(&self.latency.cells, latency_ns, count)
+        record(&self._tick.cells, latency_ns, count)
         record(&self.schedule_lag.cells, row.issued_ns - row.scheduled_ns, count)
         record(&self.queue_wait.cells, batch.batched_ns - row.issued_ns, count)
         record(&self.wakeup.cells, observed_ns - batch.done_ns, count)
@@ -236,41 +265,77 @@ cdef class Timeline:
         self.completed_count += count
         return 0
 
-    cdef int _close_seconds(self, int64_t second) except -1:
-        """Close every second before that one."""
-        cdef int64_t count, p50_ns, p99_ns
-        cdef int64_t bytes_of_counts = COUNTS_LEN * sizeof(int64_t)
-        while self._second_index < second:
-            count = self.latency.cells.total - self._total_before_second
-            p50_ns = p99_ns = -1
-            if count:
-                p50_ns = self._at_rank_of_second((count + 1) // 2)
-                p99_ns = self._at_rank_of_second((count * 99 + 99) // 100)
-                memcpy(
-                    self._before_second, self.latency.cells.counts, bytes_of_counts
+    cdef int _close_ticks(self, int64_t tick) except -1:
+        """Add what the current tick holds to its second and its block."""
+        cdef int64_t second = tick * self.tick_ns // SECOND_NS
+        if self._tick.cells.total:
+            self._second.c_add(self._tick)
+            self._block.c_add(self._tick)
+            self._tick.c_clear()
+        self._tick_index = tick
+        self._tick_end_ns = self.start_ns + (tick + 1) * self.tick_ns
+        if second > self._second_index:
+            self._close_seconds(second)
+        if tick // self.block_ticks > self._block_index:
+            self._close_block(tick)
+        return 0
+
+    cdef int _close_block(self, int64_t tick) except -1:
+        """Keep the current block and begin the one that holds `tick`."""
+        self._keep_block()
+        while tick // self.block_ticks >= BLOCK_LIMIT:
+            self._double_blocks()
+        self._block_index = tick // self.block_ticks
+        return 0
+
+    cdef int _keep_block(self) except -1:
+        if self._block.cells.total:
+            self.blocks.append((
+                self._block_index,
+                self._block.cells.total,
+                self._block.sum_ns,
+                self._block.c_filled(),
+            ))
+            self._block.c_clear()
+        return 0
+
+    cdef int _double_blocks(self) except -1:
+        """Make blocks twice as long: neighbours become one."""
+        cdef list longer = []
+        cdef tuple block, before = None
+        self.block_ticks *= 2
+        for block in self.blocks:
+            index, count, sum_ns, cells = block
+            index //= 2
+            if before is not None and before[0] == index:
+                longer.pop()
+                before = (
+                    index,
+                    before[1] + count,
+                    before[2] + sum_ns,
+                    merge_cells(before[3], cells),
                 )
+            else:
+                before = (index, count, sum_ns, cells)
+            longer.append(before)
+        self.blocks = longer
+        return 0
+
+    cdef int _close_seconds(self, int64_t second) except -1:
+        cdef int64_t count
+        while self._second_index < second:
+            count = self._second.cells.total
             self.series.append((
                 self._second_index,
                 count * self.samples_per_query,
-                p50_ns,
-                p99_ns,
-                min(self._second_max_ns, HIGHEST_NS) if count else -1,
+                self._second.c_at_rank((count + 1) // 2) if count else -1,
+                self._second.c_at_rank((count * 99 + 99) // 100) if count else -1,
+                self._second.cells.max_ns if count else -1,
             ))
-            self._total_before_second += count
-            self._second_max_ns = 0
+            if count:
+                self._second.c_clear()
             self._second_index += 1
-        self._second_end_ns = self.start_ns + (self._second_index + 1) * SECOND_NS
         return 0
-
-    cdef int64_t _at_rank_of_second(self, int64_t rank) noexcept nogil:
-        """Highest value of the cell with the rank-th smallest latency of the second."""
-        cdef int64_t seen = 0
-        cdef int64_t i
-        for i in range(COUNTS_LEN):
-            seen += self.latency.cells.counts[i] - self._before_second[i]
-            if seen >= rank:
-                return min(highest_of_cell(i), self._second_max_ns)
-        return self._second_max_ns
 
     cdef int _keep(
         self, Row* row, BatchRecord* batch, int64_t observed_ns, int outcome
@@ -303,9 +368,12 @@ cdef class Timeline:
             self._on_chunk(filled)
 
     def finish(self):
-        """Close the last second of the series."""
-        if self.latency.cells.total > self._total_before_second:
+        """Close the last second of the series, and the last block."""
+        if self._tick.cells.total:
+            self._close_ticks(self._tick_index + 1)
+        if self._second.cells.total:
             self._close_seconds(self._second_index + 1)
+        self._keep_block()
 
     def batch_size_counts(self):
         """Count the served batches by their size in samples."""

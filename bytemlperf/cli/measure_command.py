@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from bytemlperf.cli.options import HOW, WHAT, Cluster, Overrides, Places, Weights, flag
+from bytemlperf.cli.statistics_options import Judgement
 
 __all__ = ["measure"]
 
@@ -24,8 +25,10 @@ def measure(
     keep_timeline: Annotated[bool, flag(HOW)] = False,
     answers: Annotated[Path | None, Parameter(group=HOW)] = None,
     ask: Annotated[bool, flag(HOW, "--no_ask")] = True,
+    silence_seconds: Annotated[float | None, Parameter(group=HOW)] = None,
     resume: Annotated[Path | None, Parameter(group=WHAT)] = None,
     overrides: Overrides = Overrides(),
+    judgement: Judgement = Judgement(),
     places: Places = Places(),
     cluster: Cluster = Cluster(),
 ) -> int:
@@ -54,11 +57,16 @@ def measure(
         JSON file that answers the backend's questions; nobody is asked then.
     ask
         Ask the backend's questions, if there is a terminal; --no_ask takes defaults.
+    silence_seconds
+        Longest silence of a worker before it is taken for hung and ended. Default:
+        what its phase may need, from minutes (start) to an hour (compile).
     resume
         Go on with a run that was cut off: its --out folder. Everything else is as that
         run was asked for; only --ui may be given with it.
     overrides
         Workload fields.
+    judgement
+        What is said about each point's latency.
     places
         Files and folders.
     cluster
@@ -88,5 +96,7 @@ def measure(
         point_seconds=overrides.default_point_seconds(quick=quick),
         keep_timeline=keep_timeline,
         answers=answers,
+        judgement=judgement,
+        silence_seconds=silence_seconds,
     )
     return display.show_measurement(request, places.ui, cluster, may_ask=ask)

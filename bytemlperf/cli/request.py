@@ -14,6 +14,7 @@ import platformdirs
 
 from bytemlperf.backends import find_backend, list_backends
 from bytemlperf.cli.options import DEFAULT_POINT_SECONDS, Overrides, Places, Weights
+from bytemlperf.cli.statistics_options import Judgement
 from bytemlperf.datasets import find_data_root
 from bytemlperf.errors import ConfigError
 from bytemlperf.launch.request import SessionRequest
@@ -99,6 +100,8 @@ def make_request(
     point_seconds: float | None = DEFAULT_POINT_SECONDS,
     keep_timeline: bool = False,
     answers: Path | None = None,
+    judgement: Judgement = Judgement(),
+    silence_seconds: float | None = None,
 ) -> SessionRequest:
     """Put everything that was asked for into one value."""
     if places.model_path is not None and len(selected) != 1:
@@ -113,6 +116,10 @@ def make_request(
     ):
         if path is not None and not path.exists():
             raise ConfigError(f"{option} {path}: there is no such file or folder")
+    if silence_seconds is not None and not 0 < silence_seconds < float("inf"):
+        raise ConfigError(
+            f"--silence_seconds {silence_seconds:g}: expected more than 0 seconds"
+        )
     return SessionRequest(
         tasks=tuple(selected),
         hardware_types=hardware_types,
@@ -126,5 +133,8 @@ def make_request(
         point_seconds=point_seconds,
         keep_timeline=keep_timeline,
         answers=answers,
+        percentiles=judgement.parsed_percentiles(),
+        slos=judgement.parsed_slos(),
+        silence_seconds=silence_seconds,
         command_line=("bytemlperf", *sys.argv[1:]),
     )

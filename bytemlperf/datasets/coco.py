@@ -25,7 +25,7 @@ from bytemlperf.datasets.draft import (
 )
 from bytemlperf.datasets.image_source import ImageSource, decode_rgb, require_pillow
 from bytemlperf.datasets.image_transforms import letterbox
-from bytemlperf.datasets.imagenet import image_geometry
+from bytemlperf.datasets.labelled_pictures import image_geometry
 from bytemlperf.datasets.sample_cache import SampleWriter
 from bytemlperf.errors import PrepareError
 
@@ -57,19 +57,9 @@ def draft(request: Request) -> Draft | Unavailable:
     PrepareError
         If a source is there but damaged, empty or malformed.
     """
-    path = next(
-        (
-            request.data_root / name
-            for name in _SOURCES
-            if request.data_root is not None and (request.data_root / name).exists()
-        ),
-        None,
-    )
+    path = request.find(*_SOURCES)
     if path is None:
-        return Unavailable(
-            f"neither {' nor '.join(_SOURCES)} under the data folder "
-            f"{request.data_root}"
-        )
+        return Unavailable(request.missing(*_SOURCES))
     spec = request.only_spec("open_coco", "image")
     size, layout = image_geometry(request, spec)
     pillow_version = require_pillow()

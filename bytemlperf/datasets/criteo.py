@@ -63,18 +63,9 @@ def draft(request: Request) -> Draft | Unavailable:
         If the inputs are others, or the file cannot be read.
     """
     numeric_spec, category_spec = _specs(request)
-    path = next(
-        (
-            request.data_root / name
-            for name in _FILES
-            if request.data_root is not None and (request.data_root / name).is_file()
-        ),
-        None,
-    )
+    path = request.find(*_FILES)
     if path is None:
-        return Unavailable(
-            f"none of {', '.join(_FILES)} under the data folder {request.data_root}"
-        )
+        return Unavailable(request.missing(*_FILES))
     buckets = BUCKETS if category_spec.high is None else int(category_spec.high)
 
     def write(out: SampleWriter, progress: Progress) -> Written:

@@ -57,6 +57,8 @@ class Request:
         Take no more than so many; None takes all.
     seed : int
         Seed of everything drawn.
+    download_root : Path, optional
+        Folder of what was downloaded; the data folder goes first.
     """
 
     specs: tuple[TensorSpec, ...]
@@ -64,6 +66,45 @@ class Request:
     data_root: Path | None
     max_samples: int | None
     seed: int
+    download_root: Path | None = None
+
+    def find(self, *names: str) -> Path | None:
+        """Find the first of several files or folders that is there.
+
+        Parameters
+        ----------
+        *names : str
+            Relative to the folders of data, the best first.
+
+        Returns
+        -------
+        Path or None
+            None if there is none of them.
+        """
+        for name in names:
+            for root in (self.data_root, self.download_root):
+                if root is not None and (root / name).exists():
+                    return root / name
+        return None
+
+    def missing(self, *names: str) -> str:
+        """Say what was looked for, and where.
+
+        Parameters
+        ----------
+        *names : str
+            As for `find`.
+
+        Returns
+        -------
+        str
+            A reason.
+        """
+        looked_for = " nor ".join(names)
+        return (
+            f"{'neither ' if len(names) > 1 else 'no '}{looked_for} under the data "
+            f"folder {self.data_root}"
+        )
 
     def shape(self, spec: TensorSpec) -> tuple[int, ...]:
         """Return a sample's shape with every named dimension resolved.

@@ -91,6 +91,9 @@ RECIPES: dict[str, Recipe] = {
     "efficientnet_lite": Recipe(
         "bicubic", 256 / 224, (127.0, 127.0, 127.0), (128.0, 128.0, 128.0)
     ),
+    # Small pictures that have the input's size already.
+    "cifar": Recipe("bilinear", None, _IMAGENET_MEAN, _IMAGENET_STD),
+    "pixels": Recipe("bilinear", None, (0.0, 0.0, 0.0), _ONES),
 }
 
 

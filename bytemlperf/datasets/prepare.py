@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from bytemlperf.datasets import coco, criteo, imagenet, squad, synthetic
+from bytemlperf.datasets import cifar, coco, criteo, imagenet, squad, synthetic
 from bytemlperf.datasets.draft import Draft, Progress, Request, Unavailable
 from bytemlperf.datasets.prepared import (
     MANIFEST_NAME,
@@ -40,6 +40,8 @@ DATASETS: dict[str, Callable[[Request], Draft | Unavailable]] = {
     "open_squad": squad.draft,
     "open_criteo_kaggle": criteo.draft,
     "open_coco": coco.draft,
+    "open_cifar10": cifar.draft_cifar10,
+    "open_cifar100": cifar.draft_cifar100,
 }
 
 
@@ -76,6 +78,7 @@ def prepare_samples(
     data_root: Path | None,
     max_samples: int | None,
     seed: int,
+    download_root: Path | None = None,
     progress: Progress | None = None,
 ) -> PreparedSamples:
     """Prepare samples for a model, or find them in the cache.
@@ -98,6 +101,8 @@ def prepare_samples(
         group that would exceed it.
     seed : int
         Seed of everything drawn.
+    download_root : Path, optional
+        Folder of downloaded data, where `data_root` has none.
     progress : callable, optional
         Called with (stage, done, total) from this thread.
 
@@ -133,6 +138,7 @@ def prepare_samples(
         data_root=data_root,
         max_samples=max_samples,
         seed=seed,
+        download_root=download_root,
     )
     drafted = DATASETS[dataset](request)
     reason = None

@@ -80,7 +80,7 @@ def draft(request: Request) -> Draft | Unavailable:
     wanted = _wanted_vocabulary(request, ids_spec)
     if isinstance(wanted, Unavailable):
         return wanted
-    found = _find(request.data_root)
+    found = _find(request)
     if isinstance(found, Unavailable):
         return found
     path, statement, licence, vocabulary_path = found
@@ -172,21 +172,16 @@ def _wanted_vocabulary(request: Request, spec: TensorSpec) -> Unavailable | None
     )
 
 
-def _find(data_root: Path | None) -> tuple[Path, str, str, Path] | Unavailable:
-    if data_root is None:
-        return Unavailable("there is no data folder")
-    vocabularies = [data_root / name for name in _VOCABULARIES]
-    vocabulary = next((path for path in vocabularies if path.is_file()), None)
+def _find(request: Request) -> tuple[Path, str, str, Path] | Unavailable:
+    """Find the questions, what to say of them, and the vocabulary."""
+    vocabulary = request.find(*_VOCABULARIES)
     for name, statement, licence in _FILES:
-        path = data_root / name
-        if path.is_file():
+        path = request.find(name)
+        if path is not None:
             if vocabulary is None:
-                return Unavailable(
-                    f"none of {', '.join(_VOCABULARIES)} under {data_root}"
-                )
+                return Unavailable(request.missing(*_VOCABULARIES))
             return path, statement, licence, vocabulary
-    names = ", ".join(name for name, _, _ in _FILES)
-    return Unavailable(f"none of {names} under the data folder {data_root}")
+    return Unavailable(request.missing(*(name for name, _, _ in _FILES)))
 
 
 def _choose(

@@ -267,6 +267,8 @@ class _Measurement:
             ),
             seed=job.seed,
             timeline_dir=job.timeline_dir,
+            percentiles=job.percentiles,
+            slos=job.slos,
         )
         if job.timeline_dir is not None:
             Path(job.timeline_dir).mkdir(parents=True, exist_ok=True)
@@ -383,4 +385,5 @@ def model_report(prepared: PreparedTask) -> ModelReport:
         artefact_bytes=model.bytes,
         parameter_count=model.parameter_count,
         build_seconds=model.build_seconds,
+        weights_licence=model.weights_licence,
     )

@@ -9,22 +9,27 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import reduce
 
 import msgspec
 import numpy as np
 
+from bytemlperf.engine.placement import Placement
 from bytemlperf.engine.point import distribution
 from bytemlperf.engine.validity import invalid_reasons
+from bytemlperf.report.blocks import blocks_table
 from bytemlperf.report.schema import (
     Distribution,
+    LatencyBlock,
     Point,
     PointPart,
     SeriesSecond,
     WarmUpReport,
 )
 from bytemlperf.runtime import Histogram
+from bytemlperf.statistics.summary import RunStatistics, summarise
 
-__all__ = ["merge_distributions", "merge_points"]
+__all__ = ["merge_blocks", "merge_distributions", "merge_points", "resummarise"]
 
 MIN_OVERLAP = 0.9
 
@@ -61,7 +66,7 @@ def merge_distributions(parts: Sequence[Distribution]) -> Distribution:
 def merge_points(
     points: Sequence[Point],
     *,
-    cores: Sequence[tuple[int, ...]],
+    placements: Sequence[Placement],
     clients: int,
     min_queries: int,
 ) -> Point:
@@ -71,8 +76,8 @@ def merge_points(
     ----------
     points : sequence of Point
         One for each process, at least one; their `window_start_ns` is on one clock.
-    cores : sequence of tuple of int
-        Each process's cores.
+    placements : sequence of Placement
+        Where each process ran.
     clients : int
         Of the whole point.
     min_queries : int
@@ -100,6 +105,8 @@ def merge_points(
             "latency", "schedule_lag", "queue_wait", "gather", "service", "wakeup",
         )
     }  # fmt: skip
+    blocks = merge_blocks([point.blocks for point in points])
+    statistics = resummarise(points, blocks, merged["latency"].max_ns)
     batches: Counter[str] = Counter()
     for point in points:
         batches.update(point.batch_sample_counts)
@@ -146,13 +153,16 @@ def merge_points(
             failed_count=failed,
             min_query_count=min_queries,
             overflow_count=sum(each.overflow_count for each in merged.values()),
+            statistics=statistics,
         ),
+        blocks=blocks,
+        statistics=statistics,
         warnings=_warnings(points, starts_ns, busy, window_ns),
         timeline_file=None,
         errors=[error for point in points for error in point.errors],
         parts=[
             PointPart(
-                cores=list(held),
+                cores=list(held.cores),
                 clients=point.clients,
                 query_count=point.query_count,
                 sample_count=point.sample_count,
@@ -162,10 +172,81 @@ def merge_points(
                 throughput_samples_per_s=point.throughput_samples_per_s,
                 latency=point.latency,
                 timeline_file=point.timeline_file,
+                nodes=list(held.nodes),
+                devices=held.devices,
             )
-            for point, began_ns, held in zip(points, starts_ns, cores, strict=True)
+            for point, began_ns, held in zip(points, starts_ns, placements, strict=True)
         ],
     )
+
+
+def merge_blocks(parts: Sequence[Sequence[LatencyBlock]]) -> list[LatencyBlock]:
+    """Add the blocks of parts that began together.
+
+    Parameters
+    ----------
+    parts : sequence of sequence of LatencyBlock
+        Of each part, from its start.
+
+    Returns
+    -------
+    list of LatencyBlock
+        As long as the longest blocks of any part, which are a power of two times the
+        shorter ones; empty if a part has none.
+    """
+    if not all(parts):
+        return []
+    length_ns = max(blocks[0].duration_ns for blocks in parts)
+    groups: dict[int, list[LatencyBlock]] = {}
+    for blocks in parts:
+        for block in blocks:
+            groups.setdefault(block.start_ns // length_ns, []).append(block)
+    return [
+        LatencyBlock(
+            start_ns=index * length_ns,
+            duration_ns=max(block.start_ns + block.duration_ns for block in group)
+            - index * length_ns,
+            query_count=sum(block.query_count for block in group),
+            sum_ns=sum(block.sum_ns for block in group),
+            hdr_v2_base64=_add_texts([block.hdr_v2_base64 for block in group]),
+        )
+        for index, group in sorted(groups.items())
+    ]
+
+
+def resummarise(
+    points: Sequence[Point], blocks: Sequence[LatencyBlock], max_ns: int
+) -> RunStatistics | None:
+    """Say of blocks put together what was said of each of the points they come from.
+
+    Parameters
+    ----------
+    points : sequence of Point
+        The first one that has statistics says which.
+    blocks : sequence of LatencyBlock
+        All of theirs.
+    max_ns : int
+        Largest latency.
+
+    Returns
+    -------
+    RunStatistics or None
+        None if there are no blocks, or no point has any.
+    """
+    said = next((each.statistics for each in points if each.statistics), None)
+    if said is None or not blocks:
+        return None
+    return summarise(
+        blocks_table(blocks, max_ns),
+        samples_per_query=points[0].batch_size,
+        percentiles=[each.percentile for each in said.percentiles],
+        slos=[judgement.slo for judgement in said.slos],
+    )
+
+
+def _add_texts(texts: Sequence[str]) -> str:
+    filled = [Histogram.decode(text) for text in texts if text]
+    return reduce(Histogram.merge, filled).encode() if filled else ""
 
 
 def _ended_by(points: Sequence[Point]) -> str:

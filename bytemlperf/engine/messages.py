@@ -26,6 +26,8 @@ from bytemlperf.report.schema import (
     RuleOutcome,
     SkippedPoint,
 )
+from bytemlperf.statistics.slo import Slo
+from bytemlperf.statistics.summary import DEFAULT_PERCENTILES
 
 __all__ = [
     "AccuracyDone",
@@ -126,6 +128,7 @@ class MeasureJob(msgspec.Struct, frozen=True, tag="measure"):
     earlier workers of the task did; the last one is the service time per sample of
     the last measured point, to predict others by, or None. `start_gate` is the socket
     where a warm point asks when to begin, if it begins together with other machines.
+    `percentiles` and `slos` are what each point's statistics say.
     """
 
     task: str
@@ -145,6 +148,8 @@ class MeasureJob(msgspec.Struct, frozen=True, tag="measure"):
     environment_kind: str
     known_ns_per_sample: float | None = None
     start_gate: str | None = None
+    percentiles: tuple[float, ...] = DEFAULT_PERCENTILES
+    slos: tuple[Slo, ...] = ()
 
 
 class PartJob(msgspec.Struct, frozen=True, tag="part"):

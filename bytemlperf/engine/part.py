@@ -108,6 +108,8 @@ def serve_part(
                 point_seconds=command.point_seconds,
                 seed=command.seed,
                 timeline_dir=command.timeline_dir,
+                percentiles=measure.percentiles,
+                slos=measure.slos,
             ),
             predict_threads=compiled.result.instance_count,
             emitter=emitter,

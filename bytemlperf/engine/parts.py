@@ -35,12 +35,18 @@ from bytemlperf.engine.messages import (
     read_frame,
     write_frame,
 )
+from bytemlperf.engine.placement import (
+    PART_COUNT_VARIABLE,
+    PART_VARIABLE,
+    place_parts,
+    share_out,
+)
 from bytemlperf.engine.point_plan import MIN_QUERIES, PointPlan
 from bytemlperf.errors import PredictError, WorkerError
 from bytemlperf.report.schema import Failure, Point
 from bytemlperf.runtime.clock import now_ns
 
-__all__ = ["Parts", "share_cores", "share_out"]
+__all__ = ["Parts"]
 
 # Every part has read the common start by then, also on a busy machine.
 START_DELAY_NS = 100_000_000
@@ -49,47 +55,6 @@ POINT_DEADLINE_SECONDS = 1800.0
 QUIT_SECONDS = 10.0
 
 Wanted = TypeVar("Wanted", PartReady, PartMeasured)
-
-
-def share_out(total: int, parts: int) -> list[int]:
-    """Share a count out as evenly as whole numbers allow.
-
-    Parameters
-    ----------
-    total, parts : int
-        ``total >= parts >= 1``.
-
-    Returns
-    -------
-    list of int
-        One share for each part, the larger ones first; they sum to `total`.
-    """
-    share, rest = divmod(total, parts)
-    return [share + (part < rest) for part in range(parts)]
-
-
-def share_cores(cores: list[int], parts: int) -> list[tuple[int, ...]]:
-    """Share cores out in neighbouring runs, or not at all if there are too few.
-
-    Parameters
-    ----------
-    cores : list of int
-        That this process may use, sorted.
-    parts : int
-        Processes, >= 1.
-
-    Returns
-    -------
-    list of tuple of int
-        The cores of each part; all empty if there are fewer cores than parts.
-    """
-    if len(cores) < parts:
-        return [()] * parts
-    shares, start = [], 0
-    for count in share_out(len(cores), parts):
-        shares.append(tuple(cores[start : start + count]))
-        start += count
-    return shares
 
 
 class Parts:
@@ -114,7 +79,7 @@ class Parts:
         self._job = job
         self._count = count
         self._emitter = emitter
-        self._cores = share_cores(sorted(os.sched_getaffinity(0)), count)
+        self._placements = place_parts(count)
         self._events: queue.SimpleQueue[tuple[int, Event | None]] = queue.SimpleQueue()
         self._processes: list[subprocess.Popen[bytes]] = []
         self._pipes: list[BinaryIO] = []
@@ -201,7 +166,7 @@ class Parts:
         measured = self._collect(PartMeasured, total)
         return merge_points(
             [each.point for each in measured],
-            cores=self._cores,
+            placements=self._placements,
             clients=plan.clients,
             min_queries=min(MIN_QUERIES, total),
         )
@@ -240,7 +205,7 @@ class Parts:
             "start processes", START_DEADLINE_SECONDS, f"{self._count} instances"
         )
         self._events = queue.SimpleQueue()
-        for part, cores in enumerate(self._cores):
+        for part, placement in enumerate(self._placements):
             job_read, job_write = os.pipe()
             event_read, event_write = os.pipe()
             process = subprocess.Popen(
@@ -249,6 +214,12 @@ class Parts:
                     "--job-fd", str(job_read), "--event-fd", str(event_write),
                 ],
                 pass_fds=(job_read, event_write),
+                env={
+                    **os.environ,
+                    **placement.devices,
+                    PART_VARIABLE: str(part),
+                    PART_COUNT_VARIABLE: str(self._count),
+                },
             )  # fmt: skip
             os.close(job_read)
             os.close(event_write)
@@ -259,7 +230,7 @@ class Parts:
                 args=(part, os.fdopen(event_read, "rb"), self._events),
                 daemon=True,
             ).start()
-            self._write(part, PartJob(self._job, part, cores))
+            self._write(part, PartJob(self._job, part, placement.cores))
 
     def _send(self, part: int, command: PartCommand) -> None:
         self._write(part, command)

@@ -7,14 +7,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from bytemlperf.engine.compilation import peak_rss_bytes
 from bytemlperf.engine.loading import Loaded
 from bytemlperf.engine.point_plan import PointPlan
-from bytemlperf.engine.validity import invalid_reasons
-from bytemlperf.report.schema import Distribution, Point, SeriesSecond, WarmUpReport
-from bytemlperf.runtime import Histogram, Recording
+from bytemlperf.engine.validity import invalid_reasons, unsteady_warning
+from bytemlperf.report.blocks import blocks_table
+from bytemlperf.report.schema import (
+    Distribution,
+    LatencyBlock,
+    Point,
+    SeriesSecond,
+    WarmUpReport,
+)
+from bytemlperf.runtime import Block, Histogram, Recording
+from bytemlperf.statistics.hdr import CELL_COUNT, cell_bounds, encode_counts
+from bytemlperf.statistics.summary import summarise
 
-__all__ = ["distribution", "point_from"]
+__all__ = ["distribution", "latency_block", "point_from"]
 
 
 def point_from(
@@ -30,6 +41,17 @@ def point_from(
     latency = distribution(recording.latency)
     schedule_lag = distribution(recording.schedule_lag)
     wakeup = distribution(recording.wakeup)
+    blocks = [latency_block(block, recording.latency.max) for block in recording.blocks]
+    statistics = (
+        summarise(
+            blocks_table(blocks, recording.latency.max),
+            samples_per_query=loaded.batch_size,
+            percentiles=plan.percentiles,
+            slos=plan.slos,
+        )
+        if blocks
+        else None
+    )
     batches = sum(recording.batch_size_counts.values())
     batched_samples = sum(
         size * count for size, count in recording.batch_size_counts.items()
@@ -37,6 +59,9 @@ def point_from(
     warnings = list(loaded.warnings)
     if not recording.warm_up.settled:
         warnings.append("service time had not settled when the warm-up's time was over")
+    unsteady = unsteady_warning(statistics)
+    if unsteady is not None:
+        warnings.append(unsteady)
     return Point(
         batch_size=loaded.batch_size,
         clients=plan.clients,
@@ -103,6 +128,7 @@ def point_from(
             warm_up_error=next(
                 (each.error for each in recording.failures if each.is_warm_up), None
             ),
+            statistics=statistics,
         ),
         warnings=warnings,
         errors=[
@@ -112,6 +138,29 @@ def point_from(
         ],
         timeline_file=str(timeline) if timeline else None,
         window_start_ns=recording.window_start_ns,
+        blocks=blocks,
+        statistics=statistics,
+    )
+
+
+def latency_block(block: Block, max_ns: int) -> LatencyBlock:
+    """Turn a block into the report's words."""
+    text = ""
+    if block.query_count:
+        counts = np.zeros(CELL_COUNT, np.int64)
+        counts[block.cells[:, 0]] = block.cells[:, 1]
+        first, last = (int(block.cells[place, 0]) for place in (0, -1))
+        text = encode_counts(
+            counts,
+            min_ns=cell_bounds(first)[0],
+            max_ns=min(max_ns, cell_bounds(last)[1]),
+        )
+    return LatencyBlock(
+        start_ns=block.start_ns,
+        duration_ns=block.duration_ns,
+        query_count=block.query_count,
+        sum_ns=block.sum_ns,
+        hdr_v2_base64=text,
     )
 
 

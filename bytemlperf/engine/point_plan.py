@@ -9,6 +9,8 @@ import msgspec
 
 from bytemlperf.report.schema import SkippedPoint
 from bytemlperf.runtime import WarmUp
+from bytemlperf.statistics.slo import Slo
+from bytemlperf.statistics.summary import DEFAULT_PERCENTILES
 
 __all__ = [
     "MAX_POINT_OVERRUN",
@@ -43,6 +45,10 @@ class PointPlan(msgspec.Struct, frozen=True):
         Of the sample order.
     timeline_dir : str or None
         Folder for the rows, if they are kept.
+    percentiles : tuple of float
+        Of the latency, in percent, whose intervals are computed.
+    slos : tuple of Slo
+        Objectives to judge.
     """
 
     clients: int
@@ -50,6 +56,8 @@ class PointPlan(msgspec.Struct, frozen=True):
     point_seconds: float | None
     seed: int
     timeline_dir: str | None
+    percentiles: tuple[float, ...] = DEFAULT_PERCENTILES
+    slos: tuple[Slo, ...] = ()
 
 
 def predicted_skip(

@@ -133,6 +133,7 @@ def _model(
         info,
         cache / "models",
         model_path=Path(job.model_path) if job.model_path else None,
+        data_root=Path(job.data_root) if job.data_root else None,
         weights=job.weights,
         progress=lambda stage, done, total: emitter.progress(done, total, stage),
         now_ns=now_ns,

@@ -88,6 +88,7 @@ def open_hardware(
     find_command: CommandFinder,
     observer: Observer,
     interruption: Interruption,
+    silence_seconds: float | None = None,
 ) -> Hardware:
     """Make a backend's environment and ask the backend what it wants.
 
@@ -105,6 +106,8 @@ def open_hardware(
         Told.
     interruption : Interruption
         Open and held.
+    silence_seconds : float, optional
+        As in `run_worker`.
 
     Returns
     -------
@@ -138,6 +141,7 @@ def open_hardware(
         on_event=take,
         startup_deadline_seconds=STARTUP_DEADLINE_SECONDS,
         interruption=interruption,
+        silence_seconds=silence_seconds,
     )
     if outcome.failure is not None:
         return Hardware(info, failure=outcome.failure)

@@ -20,7 +20,10 @@ from bytemlperf.report.schema import (
 from bytemlperf.report.storage import OutFolder, TaskFolder, write_json_atomic
 from bytemlperf.runtime.clock import utc_now
 
-__all__ = ["EXIT_CODES", "IndexFile", "exit_code"]
+__all__ = ["EXIT_CODES", "EXIT_UNMET", "IndexFile", "exit_code", "unmet_slo_count"]
+
+# All was measured and is valid, but an objective or a gate is not met.
+EXIT_UNMET = 1
 
 EXIT_CODES: dict[Status, int] = {"ok": 0, "failed": 3, "invalid": 4, "interrupted": 130}
 # The worst first: one word for many tasks.
@@ -41,6 +44,27 @@ def exit_code(statuses: Iterable[Status]) -> int:
         Of the worst one: 130 interrupted, 3 failed, 4 invalid, 0 ok.
     """
     return EXIT_CODES[_worst(statuses)]
+
+
+def unmet_slo_count(result: TaskResult) -> int:
+    """Count the objectives that some point was not shown to meet.
+
+    Parameters
+    ----------
+    result : TaskResult
+        Complete or not.
+
+    Returns
+    -------
+    int
+        Over all points.
+    """
+    return sum(
+        judgement.verdict != "met"
+        for point in result.points
+        if point.statistics is not None
+        for judgement in point.statistics.slos
+    )
 
 
 def _worst(statuses: Iterable[Status]) -> Status:
@@ -114,6 +138,7 @@ class IndexFile:
             skipped_count=len(result.skipped),
             failure_count=len(result.failures),
             duration_seconds=result.duration_seconds,
+            unmet_slo_count=unmet_slo_count(result),
         )
 
     def write(self, *, is_interrupted: bool) -> InvocationIndex:
@@ -145,7 +170,11 @@ class IndexFile:
             started_at_utc=self._started_at_utc.isoformat(),
             finished_at_utc=utc_now().isoformat(),
             status=status,
-            exit_code=EXIT_CODES[status],
+            exit_code=(
+                EXIT_UNMET
+                if status == "ok" and any(entry.unmet_slo_count for entry in entries)
+                else EXIT_CODES[status]
+            ),
             tasks=entries,
             nodes=self.nodes,
         )

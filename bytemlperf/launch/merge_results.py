@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from bytemlperf.engine.merge import merge_points
+from bytemlperf.engine.placement import Placement
 from bytemlperf.engine.point_plan import MIN_QUERIES
 from bytemlperf.errors import ConfigError
 from bytemlperf.launch.assemble import task_status
@@ -92,7 +93,7 @@ def _merged(points: list[Point], results: Sequence[TaskResult]) -> Point:
     together = [msgspec.structs.replace(point, window_start_ns=0) for point in points]
     merged = merge_points(
         together,
-        cores=[()] * len(points),
+        placements=[Placement()] * len(points),
         clients=clients,
         min_queries=min(MIN_QUERIES, clients * points[0].iterations),
     )

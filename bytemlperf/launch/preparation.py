@@ -143,6 +143,7 @@ class Preparation:
             on_event=take,
             startup_deadline_seconds=STARTUP_DEADLINE_SECONDS,
             interruption=self._interruption,
+            silence_seconds=self._request.silence_seconds,
         )
         if outcome.is_ok and not answers:
             return _no_answer(task)

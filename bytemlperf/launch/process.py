@@ -16,7 +16,7 @@ from types import TracebackType
 
 from bytemlperf.errors import StorageError, WorkerError
 
-__all__ = ["WorkerProcess"]
+__all__ = ["WorkerProcess", "start_guard", "stop_guard"]
 
 
 class WorkerProcess:
@@ -86,7 +86,7 @@ class WorkerProcess:
         os.set_blocking(self.event_fd, False)
         self.pid = self._process.pid
         self.pid_fd = os.pidfd_open(self.pid)
-        self._guard = _start_guard(self.pid)
+        self._guard = start_guard(self.pid)
 
     def __enter__(self) -> WorkerProcess:
         return self
@@ -214,18 +214,27 @@ class WorkerProcess:
         # A child that the worker forgot would keep its cores busy under the next
         # measurement. The unreaped leader keeps the group's id from being reused.
         self.signal_group(signal.SIGKILL)
-        if self._guard.returncode is None:
-            # Before the id is free for others, nobody may want to kill it any more.
-            self._guard.kill()
-            self._guard.communicate()
+        stop_guard(self._guard)
         return self._process.wait()
 
 
-def _start_guard(pid: int) -> subprocess.Popen[bytes]:
-    """Start a process that ends the worker's group when this process is gone.
+def start_guard(pid: int) -> subprocess.Popen[bytes]:
+    """Start a process that ends another's group when this process is gone.
 
-    The worker itself cannot do that for its children: the kernel's parent-death signal
-    reaches only the worker, and may do so before any of its threads can act. The
+    Parameters
+    ----------
+    pid : int
+        The leader of the group.
+
+    Returns
+    -------
+    Popen
+        To be given to `stop_guard` before `pid` is reaped.
+
+    Notes
+    -----
+    The process itself cannot do that for its children: the kernel's parent-death
+    signal reaches only itself, and may do so before any of its threads can act. The
     guard reads from a pipe that only this process writes to, and so never returns from
     reading while this process lives.
     """
@@ -236,6 +245,19 @@ def _start_guard(pid: int) -> subprocess.Popen[bytes]:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
+
+
+def stop_guard(guard: subprocess.Popen[bytes]) -> None:
+    """End a guard, so that nobody wants to kill a group whose id is free for others.
+
+    Parameters
+    ----------
+    guard : Popen
+        From `start_guard`; may have been stopped.
+    """
+    if guard.returncode is None:
+        guard.kill()
+        guard.communicate()
 
 
 def _open_log(path: Path) -> int:

@@ -11,6 +11,8 @@ from typing import Literal
 
 import msgspec
 
+from bytemlperf.statistics.slo import Slo
+from bytemlperf.statistics.summary import DEFAULT_PERCENTILES
 from bytemlperf.workloads import WorkloadFile
 
 __all__ = ["SessionRequest"]
@@ -53,6 +55,13 @@ class SessionRequest(msgspec.Struct, frozen=True, kw_only=True):
         Whether results in `out_dir` are gone on with instead of replaced.
     start_gate : str or None
         Socket where a warm point asks when to begin, on a machine of a cluster.
+    percentiles : tuple of float
+        Of the latency, in percent, whose intervals are reported.
+    slos : tuple of Slo
+        Objectives that every point is judged by.
+    silence_seconds : float or None
+        Longest silence of a worker before it is taken for hung, > 0; None: what each
+        phase asks for.
     """
 
     tasks: tuple[WorkloadFile, ...]
@@ -70,3 +79,6 @@ class SessionRequest(msgspec.Struct, frozen=True, kw_only=True):
     command_line: tuple[str, ...] = ()
     resume: bool = False
     start_gate: str | None = None
+    percentiles: tuple[float, ...] = DEFAULT_PERCENTILES
+    slos: tuple[Slo, ...] = ()
+    silence_seconds: float | None = None

@@ -224,6 +224,7 @@ class _Session:
             find_command=self._find_command,
             observer=self._observer,
             interruption=self._interruption,
+            silence_seconds=self._request.silence_seconds,
         )
 
     def _answer_all(
@@ -275,6 +276,7 @@ class _Session:
                 interruption=self._interruption,
                 command_line=self._request.command_line,
                 resume=self._request.resume,
+                silence_seconds=self._request.silence_seconds,
             ) as run:
                 if run.is_ended:
                     self._keep(run, folder)
@@ -381,6 +383,8 @@ class _Session:
             environment_kind=hardware.command.kind if hardware.command else "",
             known_ns_per_sample=done.ns_per_sample,
             start_gate=request.start_gate,
+            percentiles=request.percentiles,
+            slos=request.slos,
         )
 
 

@@ -102,6 +102,8 @@ class TaskRun:
         Of the invocation.
     resume : bool
         Whether to go on with what an earlier run's journal holds.
+    silence_seconds : float, optional
+        As in `run_worker`.
 
     Raises
     ------
@@ -126,6 +128,7 @@ class TaskRun:
         interruption: Interruption,
         command_line: tuple[str, ...],
         resume: bool = False,
+        silence_seconds: float | None = None,
     ) -> None:
         self.task = task
         self.hardware_type = hardware_type
@@ -133,9 +136,11 @@ class TaskRun:
         self.done = Done((), (), None)
         self._observer = observer
         self._interruption = interruption
+        self._silence_seconds = silence_seconds
         self._start_ns = now_ns()
         self._earlier_seconds = 0.0
         self._records: list[JournalRecord] = []
+        self._dropped_bytes = 0
         make_folder(folder.path)
         if resume and folder.journal.exists():
             self._take_up(read_journal(folder.journal))
@@ -143,6 +148,11 @@ class TaskRun:
             _remove_earlier(folder)
         self._journal = Journal.open(folder.journal)
         if self._records:
+            if self._dropped_bytes:
+                self.warn(
+                    f"{self._dropped_bytes} bytes at the end of the journal were torn "
+                    "or damaged and are dropped; what stood there is measured again"
+                )
             return
         self._record(
             TaskOpened(
@@ -169,6 +179,7 @@ class TaskRun:
 
     def _take_up(self, contents: JournalContents) -> None:
         """Begin with what an earlier run has on disk."""
+        self._dropped_bytes = contents.dropped_bytes
         for record in contents.records:
             self._records.append(record)
             self.done = with_record(self.done, record)
@@ -369,6 +380,7 @@ class TaskRun:
             on_event=on_event,
             startup_deadline_seconds=STARTUP_DEADLINE_SECONDS,
             interruption=self._interruption,
+            silence_seconds=self._silence_seconds,
         )
         if outcome.note is not None:
             self.warn(outcome.note)

@@ -10,12 +10,14 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from bytemlperf.errors import BackendUnavailableError
+from bytemlperf.launch.process import start_guard, stop_guard
 
 __all__ = ["Progress", "is_complete", "make_virtual_environment", "python_of"]
 
@@ -159,12 +161,21 @@ def _run(
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
+            start_new_session=True,
         ) as process:
-            assert process.stdout is not None
-            for line in process.stdout:
-                file.write(line)
-                if progress is not None and (news := _news(line)):
-                    progress(news)
+            guard = start_guard(process.pid)
+            try:
+                assert process.stdout is not None
+                for line in process.stdout:
+                    file.write(line)
+                    if progress is not None and (news := _news(line)):
+                        progress(news)
+            except BaseException:
+                # Whoever makes the environment next must not meet this pip in it.
+                os.killpg(process.pid, signal.SIGKILL)
+                raise
+            finally:
+                stop_guard(guard)
     if process.returncode != 0:
         said = log.read_text(errors="replace")
         hint = next((text for pattern, text in HINTS if re.search(pattern, said)), None)

@@ -73,6 +73,8 @@ class WorkerWatch:
         Longest silence before the first `Phase`.
     interruption : Interruption, optional
         Held while `run` runs.
+    silence_seconds : float, optional
+        Longest silence in any phase, instead of its own deadline.
 
     Attributes
     ----------
@@ -97,9 +99,11 @@ class WorkerWatch:
         on_event: Callable[[Event], None],
         startup_deadline_seconds: float,
         interruption: Interruption | None,
+        silence_seconds: float | None = None,
     ) -> None:
         self.process = process
-        self.phase = Phase("start", startup_deadline_seconds)
+        self._silence_seconds = silence_seconds
+        self.phase = self._allowed(Phase("start", startup_deadline_seconds))
         self.failed: Failure | None = None
         self.trouble: Trouble | None = None
         self.is_finished = False
@@ -154,6 +158,13 @@ class WorkerWatch:
 
     # Listening
 
+    def _allowed(self, phase: Phase) -> Phase:
+        """Return a phase with the deadline that holds here."""
+        seconds = self._silence_seconds
+        if seconds is None:
+            return phase
+        return msgspec.structs.replace(phase, deadline_seconds=seconds)
+
     def _set_deadline(self, seconds: float) -> None:
         self._deadline_ns = now_ns() + int(seconds * NS_PER_S)
 
@@ -186,7 +197,7 @@ class WorkerWatch:
         if self.has_ended():
             return
         if isinstance(event, Phase):
-            self.phase = event
+            self.phase = self._allowed(event)
         elif isinstance(event, Failed):
             self.failed = event.failure
         elif isinstance(event, Finished):

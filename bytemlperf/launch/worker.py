@@ -76,6 +76,7 @@ def run_worker(
     on_event: Callable[[Event], None],
     startup_deadline_seconds: float,
     interruption: Interruption | None = None,
+    silence_seconds: float | None = None,
 ) -> WorkerOutcome:
     """Run a job in a process of its own until it ends, one way or another.
 
@@ -97,6 +98,8 @@ def run_worker(
         Longest silence before the first `Phase`.
     interruption : Interruption, optional
         Open, and listened to: its signals stop the worker gracefully.
+    silence_seconds : float, optional
+        Longest silence in any phase, instead of what it asks for.
 
     Returns
     -------
@@ -119,7 +122,9 @@ def run_worker(
         failure = Failure("start", "not_started", error.message, detail=error.detail)
         return WorkerOutcome(failure, None)
     with process:
-        watch = WorkerWatch(process, on_event, startup_deadline_seconds, interruption)
+        watch = WorkerWatch(
+            process, on_event, startup_deadline_seconds, interruption, silence_seconds
+        )
         try:
             with nullcontext() if interruption is None else interruption.held():
                 watch.run(job)

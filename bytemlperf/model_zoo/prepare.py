@@ -28,10 +28,11 @@ from bytemlperf.model_zoo.artefact_store import (
 from bytemlperf.model_zoo.builders import Architecture, find_architecture
 from bytemlperf.model_zoo.checkpoints import (
     WeightsChoice,
+    WeightsFile,
     canonical_weights,
     choose_checkpoint,
 )
-from bytemlperf.model_zoo.schema import Checkpoint, ModelInfo
+from bytemlperf.model_zoo.schema import ModelInfo
 from bytemlperf.model_zoo.weights import hash_weights
 
 __all__ = ["PreparedModel", "prepare_model"]
@@ -68,6 +69,10 @@ class PreparedModel(msgspec.Struct, frozen=True, kw_only=True):
         It was there already.
     build_seconds : float
         What the build took, when it was built; 0 if nobody passed a clock.
+    weights_licence : str or None
+        Of trained weights.
+    weights_path : str
+        File of trained weights; empty for others.
     """
 
     name: str
@@ -82,6 +87,8 @@ class PreparedModel(msgspec.Struct, frozen=True, kw_only=True):
     parameter_count: int | None
     cached: bool
     build_seconds: float = 0.0
+    weights_licence: str | None = None
+    weights_path: str = ""
 
 
 def prepare_model(
@@ -89,6 +96,7 @@ def prepare_model(
     cache_dir: Path,
     *,
     model_path: Path | None = None,
+    data_root: Path | None = None,
     weights: WeightsChoice = "auto",
     offline: bool = False,
     progress: Progress | None = None,
@@ -104,9 +112,12 @@ def prepare_model(
         Where models and checkpoints are kept; made if absent.
     model_path : Path, optional
         The user's own model, used as it is.
+    data_root : Path, optional
+        Folder of real data; some checkpoints are in it.
     weights : {"auto", "seeded", "download"}, default "auto"
-        "auto" takes a checkpoint that was downloaded before, else a seed, and never
-        touches the network. "download" fetches a checkpoint, and fails if it cannot.
+        "auto" takes a checkpoint that is in the data folder or was downloaded before,
+        else a seed, and never touches the network. "download" fetches a checkpoint,
+        and fails if it cannot.
     offline : bool, default False
         Refuse to download; "download" then works with what is in the cache.
     progress : callable, optional
@@ -143,7 +154,12 @@ def prepare_model(
     architecture = find_architecture(info.builder)
     cache_dir = cache_dir.absolute()
     chosen = choose_checkpoint(
-        info, cache_dir, weights, offline=offline, progress=report
+        info,
+        cache_dir,
+        weights,
+        data_root=data_root.absolute() if data_root else None,
+        offline=offline,
+        progress=report,
     )
     folder = cache_dir / f"{info.model}-{_key(info, architecture, chosen)[:16]}"
     started_ns = now_ns() if now_ns else 0
@@ -155,7 +171,7 @@ def prepare_model(
         return exporting.ARTEFACTS[info.model_format], facts
 
     entry, cached = find_or_build(folder, build, report)
-    return _describe(info, folder, entry, chosen, cached, cache_dir)
+    return _describe(info, folder, entry, chosen, cached)
 
 
 def _use_as_is(info: ModelInfo, path: Path, report: Progress) -> PreparedModel:
@@ -199,7 +215,7 @@ def _use_as_is(info: ModelInfo, path: Path, report: Progress) -> PreparedModel:
 
 
 def _key(
-    info: ModelInfo, architecture: Architecture, checkpoint: Checkpoint | None
+    info: ModelInfo, architecture: Architecture, chosen: WeightsFile | None
 ) -> str:
     """Hash all that the artefact depends on."""
     versions = {}
@@ -214,7 +230,7 @@ def _key(
         architecture.source_text(),
         inspect.getsource(exporting),
         inspect.getsource(torchscript_file),
-        checkpoint.sha256 if checkpoint else "seeded",
+        chosen.checkpoint.sha256 if chosen else "seeded",
         repr(sorted(versions.items())),
     ]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
@@ -223,14 +239,14 @@ def _key(
 def _build(
     info: ModelInfo,
     architecture: Architecture,
-    checkpoint: Checkpoint | None,
+    chosen: WeightsFile | None,
     cache_dir: Path,
     part: Path,
     report: Progress,
 ) -> dict[str, str | int | float]:
     """Write the artefact into an empty folder and return what is worth remembering."""
     try:
-        report("drawing weights" if checkpoint is None else "reading weights", 0, 3)
+        report("drawing weights" if chosen is None else "reading weights", 0, 3)
         parameter_count = architecture.parameter_count()
         if info.parameters not in (None, parameter_count):
             raise PrepareError(
@@ -244,7 +260,7 @@ def _build(
                 f"{info.model} needs {wanted_bytes:,} bytes in {cache_dir}, "
                 f"{free_bytes:,} are free"
             )
-        weights = canonical_weights(info, architecture, checkpoint, cache_dir)
+        weights = canonical_weights(info, architecture, chosen)
         report(f"writing {info.model_format}", 1, 3)
         exporting.export_model(info, architecture, weights, part)
         report("hashing weights", 2, 3)
@@ -272,9 +288,8 @@ def _describe(
     info: ModelInfo,
     folder: Path,
     entry: Entry,
-    checkpoint: Checkpoint | None,
+    chosen: WeightsFile | None,
     cached: bool,
-    cache_dir: Path,
 ) -> PreparedModel:
     """Put together what is known of an entry."""
     facts: dict[str, Any] = dict(entry.facts)
@@ -283,12 +298,14 @@ def _describe(
         model_path=str(folder / entry.artefact),
         framework=info.framework,
         model_format=info.model_format,
-        weights="trained" if checkpoint else "seeded",
-        weights_source=checkpoint.url if checkpoint else f"seed {info.seed}",
+        weights="trained" if chosen else "seeded",
+        weights_source=chosen.checkpoint.origin if chosen else f"seed {info.seed}",
         weights_sha256=facts["weights_sha256"],
         sha256=entry.sha256,
         bytes=entry.bytes,
         parameter_count=facts["parameter_count"],
         cached=cached,
         build_seconds=facts.get("build_seconds", 0.0),
+        weights_licence=chosen.checkpoint.licence if chosen else None,
+        weights_path=chosen.path if chosen else "",
     )

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from bytemlperf.errors import ConfigError, PrepareError
 from bytemlperf.model_zoo.builders import Architecture, find_architecture
 from bytemlperf.model_zoo.builders.architecture import load_weights
-from bytemlperf.model_zoo.checkpoints import canonical_weights
+from bytemlperf.model_zoo.checkpoints import WeightsFile, canonical_weights
 from bytemlperf.model_zoo.legacy_fields import plain_name
 from bytemlperf.model_zoo.prepare import PreparedModel
 from bytemlperf.model_zoo.schema import ModelInfo
@@ -141,16 +141,7 @@ def _load(
     if key not in _last:
         _last.clear()
         architecture = find_architecture(info.builder or "")
-        checkpoint = None
-        if prepared.weights == "trained":
-            urls = [c.url for c in info.weights]
-            if prepared.weights_source not in urls:
-                raise PrepareError(
-                    f"{info.model}: $.weights no longer lists {prepared.weights_source}"
-                )
-            checkpoint = info.weights[urls.index(prepared.weights_source)]
-        cache_dir = Path(prepared.model_path).parents[1]
-        weights = canonical_weights(info, architecture, checkpoint, cache_dir)
+        weights = canonical_weights(info, architecture, _weights_file(info, prepared))
         found = hash_weights(weights)
         if found != prepared.weights_sha256:
             raise PrepareError(
@@ -161,3 +152,15 @@ def _load(
         module = load_weights(architecture.torch_module().double(), weights, info.model)
         _last[key] = (architecture, module)
     return _last[key]
+
+
+def _weights_file(info: ModelInfo, prepared: PreparedModel) -> WeightsFile | None:
+    """Find the weights that a model was built from."""
+    if prepared.weights == "seeded":
+        return None
+    for checkpoint in info.weights:
+        if checkpoint.origin == prepared.weights_source:
+            return WeightsFile(checkpoint=checkpoint, path=prepared.weights_path)
+    raise PrepareError(
+        f"{info.model}: $.weights no longer lists {prepared.weights_source}"
+    )

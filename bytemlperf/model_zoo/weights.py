@@ -7,9 +7,12 @@ float64 reference are all filled from the same arrays.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import math
-from collections.abc import Iterable, Mapping
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -158,42 +161,91 @@ def read_checkpoint(path: Path, checkpoint: Checkpoint) -> dict[str, Array]:
     Returns
     -------
     dict of str to ndarray
-        float32 for floats of any width; integers as they are.
+        float32 for floats of any width; integers as they are. Training's wrapping is
+        off: of a dictionary with a ``state_dict`` that is taken, and names lose a
+        leading ``module.``, which data-parallel training adds.
 
     Raises
     ------
     PrepareError
-        The file is not of this format, or is not a flat dictionary of tensors.
+        The file is not of this format, or is not a dictionary of tensors.
     """
+    readers = {
+        "torch": _read_torch,
+        "safetensors": _read_safetensors,
+        "keras_h5": _read_keras,
+    }
     try:
-        if checkpoint.format == "safetensors":
-            from safetensors.torch import load_file
-
-            tensors: Any = load_file(path)
-        else:
-            import torch
-
-            tensors = torch.load(path, map_location="cpu", weights_only=True)
+        with _member(path, checkpoint.member) as body:
+            tensors = readers[checkpoint.format](body)
     except Exception as error:
-        # Three libraries raise six kinds of exceptions here; all mean the same to the
+        # Four libraries raise ten kinds of exceptions here; all mean the same to the
         # user, and the cause is chained.
         raise PrepareError(
-            f"expected {checkpoint.format} tensors in {path}, from {checkpoint.url}",
+            f"expected {checkpoint.format} tensors in {path}, from {checkpoint.origin}",
             detail=f"{type(error).__name__}: {error}",
         ) from error
+    if isinstance(tensors, Mapping) and isinstance(tensors.get("state_dict"), Mapping):
+        tensors = tensors["state_dict"]
     if not isinstance(tensors, Mapping):
         raise PrepareError(
             f"expected a dictionary of tensors in {path}, got {type(tensors).__name__}"
         )
     arrays = {}
     for name, tensor in tensors.items():
-        if not hasattr(tensor, "is_floating_point"):
+        if hasattr(tensor, "is_floating_point"):
+            tensor = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+        if not isinstance(tensor, np.ndarray):
             raise PrepareError(
                 f"expected a tensor at {name!r} in {path}, got {type(tensor).__name__}"
             )
-        arrays[name] = (
-            tensor.float() if tensor.is_floating_point() else tensor
-        ).numpy()
+        arrays[str(name).removeprefix("module.")] = tensor
+    return arrays
+
+
+@contextlib.contextmanager
+def _member(path: Path, member: str | None) -> Iterator[Path | io.BytesIO]:
+    """Open a file, or a member of an archive in memory: nothing is unpacked.
+
+    Yields
+    ------
+    Path or BytesIO
+        What the libraries read.
+    """
+    if member is None:
+        yield path
+        return
+    with zipfile.ZipFile(path) as archive:
+        yield io.BytesIO(archive.read(member))
+
+
+def _read_torch(body: Path | io.BytesIO) -> Any:
+    import torch
+
+    return torch.load(body, map_location="cpu", weights_only=True)
+
+
+def _read_safetensors(body: Path | io.BytesIO) -> Any:
+    from safetensors.torch import load
+
+    return load(body.read_bytes() if isinstance(body, Path) else body.getvalue())
+
+
+def _read_keras(body: Path | io.BytesIO) -> Any:
+    """Read the arrays of a Keras model by their paths, and not its configuration.
+
+    Loading that could run code.
+    """
+    import h5py
+
+    arrays: dict[str, Array] = {}
+
+    def keep(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            arrays[name.removesuffix(":0")] = np.asarray(item[()], np.float32)
+
+    with h5py.File(body, "r") as file:
+        file.get("model_weights", file).visititems(keep)
     return arrays
 
 

@@ -17,6 +17,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from bytemlperf.report.certainty_table import CertaintyTable
+from bytemlperf.report.parts_table import parts_table
 from bytemlperf.report.plain_text import clean_line, clean_text
 from bytemlperf.report.points_table import PointsTable
 from bytemlperf.report.schema import (
@@ -32,6 +34,7 @@ from bytemlperf.report.schema import (
     SkippedPoint,
     TaskResult,
 )
+from bytemlperf.report.schema.statistics import SloJudgement
 from bytemlperf.report.units import (
     format_bytes,
     format_count,
@@ -41,7 +44,8 @@ from bytemlperf.report.units import (
     format_seconds,
 )
 
-__all__ = ["invocation_report", "open_console", "task_report"]
+__all__ = ["invocation_report", "open_console", "task_facts", "task_notes",
+           "task_report"]  # fmt: skip
 
 PIPE_WIDTH = 160
 STATUS_STYLES = {
@@ -117,10 +121,16 @@ def task_report(result: TaskResult, result_file: Path | None = None) -> Renderab
     RenderableType
         For a console of any width.
     """
-    parts: list[RenderableType] = [Text(), _title(result), _facts(result)]
+    facts = _grid((name, Text(clean_line(text))) for name, text in task_facts(result))
+    parts: list[RenderableType] = [Text(), _title(result), facts]
     if result.points:
         parts += [Text(), Padding(PointsTable(result.points), (0, 0, 0, 2))]
-    notes = list(_notes(result))
+    if any(point.statistics for point in result.points):
+        parts += [Text(), Padding(CertaintyTable(result.points), (0, 0, 0, 2))]
+    shares = parts_table(result.points)
+    if shares is not None:
+        parts += [Text(), Padding(shares, (0, 0, 0, 2))]
+    notes = list(task_notes(result))
     if notes:
         parts += [Text(), _grid(notes)]
     files = [("result", result_file), ("log", result.log_file)]
@@ -207,8 +217,19 @@ def _grid(rows: Iterable[tuple[str, Text]]) -> Table:
     return grid
 
 
-def _facts(result: TaskResult) -> Table:
-    """Say what was measured on what, and what came out besides speed."""
+def task_facts(result: TaskResult) -> list[tuple[str, str]]:
+    """Say what was measured on what, and what came out besides speed.
+
+    Parameters
+    ----------
+    result : TaskResult
+        Of a task, whole or partial.
+
+    Returns
+    -------
+    list of (str, str)
+        What it is about, and the fact; what is not known is left out.
+    """
     facts = [
         ("model", result.model and _model(result.model)),
         ("dataset", result.dataset and _dataset(result.dataset)),
@@ -220,7 +241,7 @@ def _facts(result: TaskResult) -> Table:
         ("numeric", result.numeric and _numeric(result.numeric)),
         ("vendor", result.vendor_benchmark and _vendor(result.vendor_benchmark)),
     ]
-    return _grid((name, Text(clean_line(text))) for name, text in facts if text)
+    return [(name, text) for name, text in facts if text]
 
 
 def _model(model: ModelReport) -> str:
@@ -282,7 +303,7 @@ def _load(points: Sequence[Point]) -> str | None:
         f"closed loop, {point.clients} clients x {point.iterations} queries{limit}; "
         f"{point.predict_threads} predict "
         f"{'thread' if point.predict_threads == 1 else 'threads'}, {point.event_loop}"
-        + (f"; in each of {len(point.parts)} processes" if point.parts else "")
+        + (f"; shared by {len(point.parts)} processes" if point.parts else "")
     )
 
 
@@ -329,8 +350,13 @@ def _vendor(figures: dict[str, Any]) -> str:
     return f"its own figures: {msgspec.json.encode(figures).decode()}"
 
 
-def _notes(result: TaskResult) -> Iterable[tuple[str, Text]]:
+def task_notes(result: TaskResult) -> Iterable[tuple[str, Text]]:
     """Collect everything a reader must not miss.
+
+    Parameters
+    ----------
+    result : TaskResult
+        Of a task, whole or partial.
 
     Yields
     ------
@@ -349,6 +375,9 @@ def _notes(result: TaskResult) -> Iterable[tuple[str, Text]]:
                 f"{format_count(point.failed_count)} of {format_count(asked)} queries"
             )
             yield name, _note("FAILED", lost, "bold red")
+        for judgement in point.statistics.slos if point.statistics else ():
+            style = "green" if judgement.verdict == "met" else "bold red"
+            yield name, _note(judgement.verdict.upper(), _slo(judgement), style)
         for error in point.errors:
             yield name, _note("error", error, "red")
     for skipped in result.skipped:
@@ -359,6 +388,19 @@ def _notes(result: TaskResult) -> Iterable[tuple[str, Text]]:
         yield name, _failure(failure)
     for warning in result.warnings:
         yield "task", _note("warning", warning, "yellow")
+
+
+def _slo(judgement: SloJudgement) -> str:
+    """Say what an objective's verdict rests on."""
+    slo = judgement.slo
+    if slo.metric == "qps":
+        value = format_rate(judgement.value)
+    else:
+        value = format_duration_ns(judgement.value)
+    goodput = ""
+    if judgement.goodput_samples_per_s is not None:
+        goodput = f"; goodput {format_rate(judgement.goodput_samples_per_s)} samples/s"
+    return f"{slo.text}: {value}; {judgement.reason}{goodput}"
 
 
 def _skip(skipped: SkippedPoint) -> str:

@@ -29,6 +29,7 @@ __all__ = [
     "read_result",
     "storage_error",
     "sync_folder",
+    "write_bytes_atomic",
     "write_json_atomic",
 ]
 
@@ -228,6 +229,24 @@ def write_json_atomic(path: Path, value: object) -> None:
         The disk is full or cannot be written; `path` is as it was.
     """
     body = msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
+    write_bytes_atomic(path, body)
+
+
+def write_bytes_atomic(path: Path, body: bytes) -> None:
+    """Write a file: the old one stays until the new one is whole.
+
+    Parameters
+    ----------
+    path : Path
+        In an existing folder.
+    body : bytes
+        All of it.
+
+    Raises
+    ------
+    StorageError
+        The disk is full or cannot be written; `path` is as it was.
+    """
     temporary: str | None = None
     try:
         temporary_fd, temporary = tempfile.mkstemp(

@@ -7,9 +7,22 @@ the concurrent calls of a long-lived program. It knows no model, report or frame
 from bytemlperf._native.client import Client
 from bytemlperf.runtime.client_tasks import ClientTask, client_task_factory, spawn
 from bytemlperf.runtime.clock import cpu_time_ns, now_ns, utc_now
+from bytemlperf.runtime.load_record import LoadRecording
+from bytemlperf.runtime.open_scenario import (
+    Burst,
+    ConstantRate,
+    Gamma,
+    Offline,
+    OpenScenario,
+    Ramp,
+    Server,
+    Trace,
+)
+from bytemlperf.runtime.pacing import Arrival, pace
 from bytemlperf.runtime.plan import RNG_NAME
 from bytemlperf.runtime.progress import Progress
 from bytemlperf.runtime.recorder import (
+    Block,
     Failure,
     Histogram,
     Recording,
@@ -18,35 +31,62 @@ from bytemlperf.runtime.recorder import (
 )
 from bytemlperf.runtime.run import run, run_sync
 from bytemlperf.runtime.samples import ArraySamples, SampleLibrary
-from bytemlperf.runtime.scenario import Batching, ClosedLoop, Limits, WarmUp
+from bytemlperf.runtime.scenario import (
+    Batching,
+    ClosedLoop,
+    Limits,
+    MultiStream,
+    Scenario,
+    SingleStream,
+    WarmUp,
+    scenario_name,
+)
 from bytemlperf.runtime.scheduler import Scheduler
 from bytemlperf.runtime.session import check_outputs
 from bytemlperf.runtime.timeline import TIMELINE_DTYPE
+from bytemlperf.runtime.trace import read_trace
 
 __all__ = [
     "RNG_NAME",
     "TIMELINE_DTYPE",
     "ArraySamples",
+    "Arrival",
     "Batching",
+    "Block",
+    "Burst",
     "Client",
     "ClientTask",
     "ClosedLoop",
+    "ConstantRate",
     "Failure",
+    "Gamma",
     "Histogram",
     "Limits",
+    "LoadRecording",
+    "MultiStream",
+    "Offline",
+    "OpenScenario",
     "Progress",
+    "Ramp",
     "Recording",
     "SampleLibrary",
+    "Scenario",
     "Scheduler",
     "Second",
+    "Server",
+    "SingleStream",
+    "Trace",
     "WarmUp",
     "WarmUpRecording",
     "check_outputs",
     "client_task_factory",
     "cpu_time_ns",
     "now_ns",
+    "pace",
+    "read_trace",
     "run",
     "run_sync",
+    "scenario_name",
     "spawn",
     "utc_now",
 ]

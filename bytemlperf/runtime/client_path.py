@@ -14,6 +14,7 @@ from bytemlperf.errors import ConfigError
 from bytemlperf.runtime.scenario import Batching, ClosedLoop
 
 __all__ = [
+    "OPEN_LOOP_PATH",
     "ClientBody",
     "ClientKind",
     "ClientPath",
@@ -46,6 +47,11 @@ class PathChoice(NamedTuple):
     clients: ClientKind
     predict: PredictPath
     reason: str
+
+
+OPEN_LOOP_PATH = PathChoice(
+    "task", "hand-over", "nobody waits for the answers of an open loop"
+)
 
 
 def choose_path(

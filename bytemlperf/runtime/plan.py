@@ -1,17 +1,22 @@
-"""Which samples a run asks for, in order of issue: drawn from a seed.
+"""Which samples a run asks for, and when: drawn from seeds, before the clock starts.
 
-The order is a function of (sample count, samples per query, alignment, seed) alone, so
-that two runs with the same seed ask for the same samples in the same order.
+The order of samples is a function of (sample count, samples per query, alignment, seed)
+alone, and the schedule one of (scenario, seed): two runs with the same seeds ask for
+the same samples in the same order at the same moments.
 """
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from bytemlperf.errors import ConfigError
+from bytemlperf.runtime.arrivals import due_times, schedule_seconds, schedule_sha256
+from bytemlperf.runtime.memory import check_memory
+from bytemlperf.runtime.open_scenario import Offline, OpenScenario, Trace
 
-__all__ = ["RNG_NAME", "SampleOrder"]
+__all__ = ["RNG_NAME", "LoadPlan", "SampleOrder", "plan_load"]
 
 RNG_NAME = "numpy.PCG64"
 _DRAWS_AT_ONCE = 8192  # about 50 us of work on the loop, every 8192 queries
@@ -50,6 +55,7 @@ class SampleOrder:
             )
         if seed < 0:
             raise ConfigError(f"a seed must be >= 0, not {seed}")
+        self._samples_per_query = samples_per_query
         self.step = step if step <= samples_per_query else 1
         self._starts = (sample_count - samples_per_query) // self.step + 1
         self._generator = np.random.Generator(np.random.PCG64(seed))
@@ -66,3 +72,136 @@ class SampleOrder:
             0, self._starts, size=_DRAWS_AT_ONCE, dtype=np.int64
         )
         return drawn * self.step
+
+    def take(self, count: int) -> npt.NDArray[np.int64]:
+        """Draw so many queries at once.
+
+        Parameters
+        ----------
+        count : int
+            How many, >= 0.
+
+        Returns
+        -------
+        ndarray
+            First sample of each, int64, shape (count,).
+        """
+        drawn = [self.draw() for _ in range(-(-count // _DRAWS_AT_ONCE))]
+        return np.concatenate([np.empty(0, np.int64), *drawn])[:count]
+
+    def cycle(self, count: int) -> npt.NDArray[np.int64]:
+        """Go through the loaded samples in order, again and again.
+
+        Parameters
+        ----------
+        count : int
+            How many queries, >= 0.
+
+        Returns
+        -------
+        ndarray
+            First sample of each, int64, shape (count,).
+        """
+        queries = (self._starts - 1) * self.step // self._samples_per_query + 1
+        return np.arange(count, dtype=np.int64) % queries * self._samples_per_query
+
+
+class LoadPlan(msgspec.Struct, frozen=True, eq=False):
+    """A schedule: what is issued when, whatever the answers do.
+
+    Parameters
+    ----------
+    due_ns : ndarray
+        When each row is due, ns since the start, int64, never falling.
+    samples : ndarray
+        First sample of each row, int64, of the same shape.
+    queries : ndarray or None
+        Query that each row belongs to, int32; None: each is a query of its own.
+    query_count : int
+        Queries.
+    seconds : float
+        Length of the schedule, s; 0 if everything is due at once.
+    requested_qps : float or None
+        Rate that was asked for; None: the scenario has none.
+    offered_qps : float or None
+        Queries over `seconds`.
+    schedule_seed : int
+        Seed of the moments.
+    sha256 : str
+        Of the moments; see `bytemlperf.runtime.arrivals.schedule_sha256`.
+    """
+
+    due_ns: npt.NDArray[np.int64]
+    samples: npt.NDArray[np.int64]
+    queries: npt.NDArray[np.int32] | None
+    query_count: int
+    seconds: float
+    requested_qps: float | None
+    offered_qps: float | None
+    schedule_seed: int
+    sha256: str
+
+
+# Moment, sample, and query of a row, and what drawing them needs besides.
+_PLANNED_BYTES_PER_ROW = 40
+
+
+def plan_load(
+    scenario: OpenScenario, order: SampleOrder, *, schedule_seed: int
+) -> LoadPlan:
+    """Draw a schedule.
+
+    Parameters
+    ----------
+    scenario : OpenScenario
+        The load.
+    order : SampleOrder
+        Where samples are drawn from.
+    schedule_seed : int
+        Of the moments, >= 0.
+
+    Returns
+    -------
+    LoadPlan
+        Complete.
+
+    Raises
+    ------
+    ConfigError
+        The seed is negative, or the schedule does not fit into memory.
+    """
+    if schedule_seed < 0:
+        raise ConfigError(f"a seed must be >= 0, not {schedule_seed}")
+    seconds = schedule_seconds(scenario)
+    queries = None
+    requested_qps: float | None = None
+    if isinstance(scenario, Trace):
+        query_count = len(scenario.due_ns)
+        rows = query_count if scenario.sizes is None else int(scenario.sizes.sum())
+    elif isinstance(scenario, Offline):
+        rows = query_count = scenario.queries
+    else:
+        requested_qps = scenario.rate_qps
+        if (end_qps := getattr(scenario, "end_rate_qps", None)) is not None:
+            requested_qps = (requested_qps + end_qps) / 2
+        rows = query_count = max(1, round(requested_qps * seconds))
+    check_memory(
+        rows * _PLANNED_BYTES_PER_ROW,
+        f"a schedule of {rows:,} queries",
+        hint="ask for a lower rate or a shorter time",
+    )
+    due_ns = due_times(scenario, schedule_seed)
+    if isinstance(scenario, Trace) and scenario.sizes is not None:
+        queries = np.repeat(np.arange(query_count, dtype=np.int32), scenario.sizes)
+    take = order.cycle if isinstance(scenario, Offline) else order.take
+    return LoadPlan(
+        due_ns=due_ns,
+        samples=take(len(due_ns)),
+        queries=queries,
+        query_count=query_count,
+        seconds=seconds,
+        requested_qps=requested_qps,
+        offered_qps=query_count / seconds if seconds else None,
+        schedule_seed=schedule_seed,
+        sha256=schedule_sha256(due_ns),
+    )

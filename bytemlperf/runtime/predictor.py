@@ -192,6 +192,8 @@ class Predictor:
         self._bell = Doorbell()
         may_spin = can_spin(batching.predict_threads)
         rings = [CompletionRing(capacity) for _ in range(batching.predict_threads)]
+        self.rings = rings
+        self.rows_in_predict = max_batch * batching.predict_threads
         self.dispatcher = Dispatcher(
             self.queue,
             self.table,
@@ -349,6 +351,15 @@ class Predictor:
             _open_predictors.discard(self)
             self.abandon()
             raise
+
+    def stop_listening(self) -> None:
+        """Let finished batches lie, for somebody who will collect them."""
+        self._loop.remove_reader(self._bell.fd)
+
+    def listen(self) -> None:
+        """Hand out finished batches again as they come."""
+        self._loop.add_reader(self._bell.fd, self.dispatcher.drain)
+        self._bell.ring()
 
     async def stop(self, *, discard: bool) -> None:
         """Close the queue, and wait until every thread has ended.

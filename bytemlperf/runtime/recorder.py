@@ -5,79 +5,34 @@ A pure function of the timeline; it refuses to format, to judge and to read a cl
 
 from __future__ import annotations
 
-import base64
-import ctypes
-import struct
-import zlib
 from collections.abc import Iterable
 from fractions import Fraction
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from hdrh.codec import HdrCookieException, HdrLengthException
-from hdrh.histogram import HdrHistogram
 
-from bytemlperf._native.recorder import (
-    HIGHEST_TRACKABLE_NS,
-    LOWEST_NS,
-    SIGNIFICANT_DIGITS,
-    Recorder,
-)
+from bytemlperf._native.recorder import Recorder
+from bytemlperf._native.timeline import Timeline
 from bytemlperf.errors import ConfigError, PredictError
+from bytemlperf.statistics.hdr import cell_bounds, decode_counts, encode_counts
 
-__all__ = ["EndedBy", "Failure", "Histogram", "Recording", "Second", "WarmUpRecording"]
+if TYPE_CHECKING:
+    from bytemlperf.runtime.load_record import LoadRecording
 
-EndedBy = Literal["iterations", "max_seconds", "failed"]
+__all__ = [
+    "Block",
+    "EndedBy",
+    "Failure",
+    "Histogram",
+    "Recording",
+    "Second",
+    "WarmUpRecording",
+    "blocks_from",
+]
 
-_HALF_BITS = 10
-_HALF = 1 << _HALF_BITS
-# What the decoder of the hdrhistogram package raises, found by fuzzing it.
-_UNDECODABLE = (
-    HdrCookieException,
-    HdrLengthException,
-    IndexError,
-    OverflowError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-)
-# Cookie and length before the compressed part; the V2 format's.
-_ENVELOPE_BYTES = 8
-# Header and 33,792 cells of at most 9 bytes each, and some air.
-_MAX_UNPACKED_BYTES = 1 << 19
-
-
-def _check_size(text: str | bytes) -> None:
-    """Refuse what would unpack to more than any histogram of ours is.
-
-    The decoder unpacks first and looks afterwards: a few kilobytes could fill memory.
-    """
-    try:
-        raw = base64.b64decode(text)
-        unpacker = zlib.decompressobj()
-        head = unpacker.decompress(raw[_ENVELOPE_BYTES:], _MAX_UNPACKED_BYTES + 1)
-    except (ValueError, zlib.error) as error:
-        raise ConfigError(
-            "a histogram could not be decoded", detail=str(error) or repr(error)
-        ) from error
-    if len(head) > _MAX_UNPACKED_BYTES:
-        raise ConfigError(
-            f"a histogram unpacks to more than {_MAX_UNPACKED_BYTES} bytes, which no "
-            "histogram of ours does"
-        )
-
-
-def _cell_bounds(cell: int) -> tuple[int, int]:
-    """Lowest and highest value that fall into a cell."""
-    bucket = (cell >> _HALF_BITS) - 1
-    low = (cell & (_HALF - 1)) + _HALF
-    if bucket < 0:
-        return low - _HALF, low - _HALF
-    return low << bucket, ((low + 1) << bucket) - 1
+EndedBy = Literal["iterations", "max_seconds", "failed", "schedule"]
 
 
 class Histogram:
@@ -177,30 +132,12 @@ class Histogram:
         ConfigError
             It is not such a text, or has another range or precision.
         """
-        _check_size(text)
-        try:
-            found = HdrHistogram.decode(text)
-        except _UNDECODABLE as error:
-            raise ConfigError(
-                "a histogram could not be decoded", detail=str(error) or repr(error)
-            ) from error
-        layout = (
-            found.lowest_trackable_value,
-            found.highest_trackable_value,
-            found.significant_figures,
-        )
-        expected = (LOWEST_NS, HIGHEST_TRACKABLE_NS, SIGNIFICANT_DIGITS)
-        if layout != expected:
-            raise ConfigError(
-                "a histogram has another layout than ours: lowest, highest and digits "
-                f"are {layout}, expected {expected}"
-            )
-        counts = np.array(found.counts, dtype=np.int64)
+        counts = decode_counts(text)
         used = np.flatnonzero(counts)
         return cls(
             counts,
-            min=_cell_bounds(int(used[0]))[0] if used.size else 0,
-            max=_cell_bounds(int(used[-1]))[1] if used.size else 0,
+            min=cell_bounds(int(used[0]))[0] if used.size else 0,
+            max=cell_bounds(int(used[-1]))[1] if used.size else 0,
             total=None,
         )
 
@@ -212,14 +149,7 @@ class Histogram:
         str
             One line of text.
         """
-        out = HdrHistogram(LOWEST_NS, HIGHEST_TRACKABLE_NS, SIGNIFICANT_DIGITS)
-        counts = np.ascontiguousarray(self.counts)
-        ctypes.memmove(out.counts, counts.ctypes.data, counts.nbytes)
-        out.total_count = self.count
-        out.min_value = self.min
-        out.max_value = self.max
-        encoded: bytes = out.encode()
-        return encoded.decode("ascii")
+        return encode_counts(self.counts, min_ns=self.min, max_ns=self.max)
 
     def percentile(self, percentile: float) -> int:
         """Smallest recorded value that so many percent of all values do not exceed.
@@ -250,7 +180,7 @@ class Histogram:
         if self._cumulative is None:
             self._cumulative = np.cumsum(self.counts)
         cell = int(np.searchsorted(self._cumulative, int(rank), side="left"))
-        return min(_cell_bounds(cell)[1], self.max)
+        return min(cell_bounds(cell)[1], self.max)
 
     @property
     def mean(self) -> float:
@@ -260,7 +190,7 @@ class Histogram:
         if self._total is not None:
             return self._total / self.count
         total = sum(
-            sum(_cell_bounds(int(cell))) * int(self.counts[cell])
+            sum(cell_bounds(int(cell))) * int(self.counts[cell])
             for cell in np.flatnonzero(self.counts)
         )
         return total / 2 / self.count
@@ -322,6 +252,63 @@ class Second(msgspec.Struct, frozen=True):
     p50_ns: int
     p99_ns: int
     max_ns: int
+
+
+class Block(msgspec.Struct, frozen=True):
+    """A stretch of the measured part: what its intervals are computed from.
+
+    Parameters
+    ----------
+    start_ns, duration_ns : int
+        Since the measured part began; blocks are equally long, but for the last, which
+        ends with the last answer.
+    query_count : int
+        Queries whose answers were observed in it.
+    sum_ns : int
+        Sum of their latencies, ns.
+    cells : ndarray
+        Their latencies: int64, shape (k, 2), cells that are not empty and their counts,
+        ascending.
+    """
+
+    start_ns: int
+    duration_ns: int
+    query_count: int
+    sum_ns: int
+    cells: npt.NDArray[np.int64]
+
+
+def blocks_from(timeline: Timeline) -> tuple[Block, ...]:
+    """Read the blocks of a finished timeline, those without an answer included.
+
+    Parameters
+    ----------
+    timeline : Timeline
+        After `finish`.
+
+    Returns
+    -------
+    tuple of Block
+        At most 64, one after the other from the start.
+    """
+    block_ns = timeline.block_ticks * timeline.tick_ns
+    end_ns = timeline.last_observed_ns - timeline.start_ns
+    filled = {index: rest for index, *rest in timeline.blocks}
+    empty: list[Any] = [0, 0, b""]
+    blocks = []
+    for index in range(max(filled, default=-1) + 1):
+        count, sum_ns, cells = filled.get(index, empty)
+        start_ns = index * block_ns
+        blocks.append(
+            Block(
+                start_ns=start_ns,
+                duration_ns=min(block_ns, end_ns - start_ns),
+                query_count=count,
+                sum_ns=sum_ns,
+                cells=np.frombuffer(cells, dtype=np.int64).reshape(-1, 2),
+            )
+        )
+    return tuple(blocks)
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -401,6 +388,8 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     failures: tuple[Failure, ...]
     error: PredictError | None = None
+    blocks: tuple[Block, ...] = ()
     client_kind: str = ""
     predict_path: str = ""
     path_reason: str = ""
+    load: LoadRecording | None = None

@@ -14,12 +14,12 @@ from typing import Any
 
 from bytemlperf._native.timeline import Timeline
 from bytemlperf.errors import ConfigError
-from bytemlperf.runtime.client_path import ClientBody, ClientPath, choose_path
+from bytemlperf.runtime.client_path import ClientBody, ClientPath
 from bytemlperf.runtime.predictor import InputLayout, Predict
 from bytemlperf.runtime.progress import Progress, ProgressTeller
 from bytemlperf.runtime.recorder import Recording
 from bytemlperf.runtime.samples import Array, SampleLibrary
-from bytemlperf.runtime.scenario import Batching, ClosedLoop, Limits, WarmUp
+from bytemlperf.runtime.scenario import Batching, Limits, Scenario, WarmUp
 from bytemlperf.runtime.session import Check, Session, check_outputs
 from bytemlperf.runtime.timeline import CHUNK_ROWS, TimelineWriter
 
@@ -30,9 +30,10 @@ async def run(
     predict: Predict,
     samples: SampleLibrary,
     *,
-    scenario: ClosedLoop,
+    scenario: Scenario,
     batching: Batching,
     seed: int = 0,
+    schedule_seed: int = 0,
     limits: Limits = Limits(),
     warm_up: WarmUp = WarmUp(),
     timeline_path: str | Path | None = None,
@@ -53,12 +54,16 @@ async def run(
         has the rows of the batch's samples on axis 0.
     samples : SampleLibrary
         Where samples come from; they are loaded before the clock starts, on the loop.
-    scenario : ClosedLoop
-        How load arrives.
+    scenario : Scenario
+        How load arrives: `SingleStream`, `MultiStream` or `ClosedLoop`, whose clients
+        wait for answers; `Offline`, `Server`, `ConstantRate`, `Gamma`, `Burst`, `Ramp`
+        or `Trace`, which do not.
     batching : Batching
         How queries become batches.
     seed : int, default 0
         Of the order of samples, >= 0.
+    schedule_seed : int, default 0
+        Of the moments of an open loop, >= 0; of no effect in a closed one.
     limits : Limits
         When the run ends early.
     warm_up : WarmUp
@@ -138,12 +143,13 @@ async def run(
                 scenario=scenario,
                 batching=batching,
                 seed=seed,
+                schedule_seed=schedule_seed,
                 limits=limits,
                 warm_up=warm_up,
                 timeline=timeline,
                 check=check,
                 start_gate=start_gate,
-                path=choose_path(client_path, client_body, scenario, batching),
+                client_path=client_path,
                 body=client_body,
             )
             if on_progress is None:

@@ -8,8 +8,20 @@ from __future__ import annotations
 import msgspec
 
 from bytemlperf.errors import ConfigError
+from bytemlperf.runtime.open_scenario import OpenScenario
 
-__all__ = ["Batching", "ClosedLoop", "Limits", "WarmUp"]
+__all__ = [
+    "Batching",
+    "ClosedLoop",
+    "ClosedScenario",
+    "Limits",
+    "MultiStream",
+    "Scenario",
+    "SingleStream",
+    "WarmUp",
+    "as_closed_loop",
+    "scenario_name",
+]
 
 
 def _require(condition: bool, message: str) -> None:
@@ -17,7 +29,13 @@ def _require(condition: bool, message: str) -> None:
         raise ConfigError(message)
 
 
-class ClosedLoop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ClosedLoop(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    tag_field="scenario",
+    tag="closed_loop",
+):
     """Clients that each wait for an answer before they ask again.
 
     Parameters
@@ -63,6 +81,114 @@ class ClosedLoop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
 
 
+class SingleStream(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    tag_field="scenario",
+    tag="single_stream",
+):
+    """One query at a time, as MLPerf's SingleStream: a closed loop of one client.
+
+    Parameters
+    ----------
+    queries : int
+        Queries issued, >= 1, unless time ends the run before.
+    samples_per_query : int, default 1
+        Samples in a query, >= 1.
+
+    Raises
+    ------
+    ConfigError
+        A field is out of its range.
+    """
+
+    queries: int
+    samples_per_query: int = 1
+
+    def __post_init__(self) -> None:
+        as_closed_loop(self)
+
+
+class MultiStream(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    tag_field="scenario",
+    tag="multi_stream",
+):
+    """One query of several neighbouring samples at a time, as MLPerf's MultiStream.
+
+    A query is answered when all its samples are.
+
+    Parameters
+    ----------
+    queries : int
+        See `SingleStream`.
+    samples_per_query : int, default 8
+        Samples in a query, >= 1.
+
+    Raises
+    ------
+    ConfigError
+        A field is out of its range.
+    """
+
+    queries: int
+    samples_per_query: int = 8
+
+    def __post_init__(self) -> None:
+        as_closed_loop(self)
+
+
+ClosedScenario = SingleStream | MultiStream | ClosedLoop
+Scenario = ClosedScenario | OpenScenario
+
+
+def as_closed_loop(scenario: ClosedScenario) -> ClosedLoop:
+    """Say in the words of a closed loop how its clients behave.
+
+    Parameters
+    ----------
+    scenario : SingleStream, MultiStream or ClosedLoop
+        The load.
+
+    Returns
+    -------
+    ClosedLoop
+        The same load.
+
+    Raises
+    ------
+    ConfigError
+        A field is out of its range.
+    """
+    if isinstance(scenario, ClosedLoop):
+        return scenario
+    _require(scenario.queries >= 1, f"queries must be >= 1, not {scenario.queries}")
+    return ClosedLoop(
+        clients=1,
+        iterations=scenario.queries,
+        samples_per_query=scenario.samples_per_query,
+    )
+
+
+def scenario_name(scenario: Scenario) -> str:
+    """Return the scenario's name in files, options and reports.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        The load.
+
+    Returns
+    -------
+    str
+        Such as ``"server"``.
+    """
+    return str(type(scenario).__struct_config__.tag)
+
+
 class Batching(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How queries become batches: part of the system under test.
 
@@ -78,7 +204,8 @@ class Batching(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Threads that call predict, >= 1.
     max_queued : int, optional
         Queries that may wait at once, >= 1. None: as many as there are clients in a
-        closed loop, 1024 for a `Scheduler`.
+        closed loop; all of `Offline`, 65,536 in any other open loop; 1024 for a
+        `Scheduler`.
     max_wake_delay_us : int, default 1000
         How long a finished batch may wait for the next one to finish before the event
         loop is woken, us, >= 0; only while at least 12 times as many batches are queued
@@ -154,7 +281,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     drain_seconds : float, optional
         How long to wait for queries still queued when the run stops, >= 0. What waits
         longer is dropped and counted as cancelled; a batch already in predict is always
-        awaited, because a thread cannot be interrupted. None: wait for ever.
+        awaited, because a thread cannot be interrupted. None: wait for ever; in an open
+        loop, as long as its schedule lasted, 1 s at least (`Offline`: for ever).
 
     Raises
     ------

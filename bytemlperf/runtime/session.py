@@ -15,12 +15,20 @@ import numpy as np
 
 from bytemlperf._native.dispatcher import STOPPED_BY_FAILURE, STOPPED_BY_TIME
 from bytemlperf._native.timeline import Timeline
-from bytemlperf.errors import PredictError
-from bytemlperf.runtime.client_path import ClientBody, PathChoice
+from bytemlperf.errors import ConfigError, PredictError
+from bytemlperf.runtime.client_path import (
+    OPEN_LOOP_PATH,
+    ClientBody,
+    ClientPath,
+    choose_path,
+)
 from bytemlperf.runtime.clock import Usage, usage
 from bytemlperf.runtime.closed_loop import ClosedLoopPhase
+from bytemlperf.runtime.memory import check_memory
 from bytemlperf.runtime.native_loop import NativeLoopPhase
-from bytemlperf.runtime.plan import RNG_NAME, SampleOrder
+from bytemlperf.runtime.open_loop import OpenLoopPhase, open_capacity
+from bytemlperf.runtime.open_scenario import OpenScenario
+from bytemlperf.runtime.plan import RNG_NAME, LoadPlan, SampleOrder, plan_load
 from bytemlperf.runtime.predictor import Feeds, InputLayout, Predict, Predictor
 from bytemlperf.runtime.recorder import (
     EndedBy,
@@ -29,15 +37,28 @@ from bytemlperf.runtime.recorder import (
     Recording,
     Second,
     WarmUpRecording,
+    blocks_from,
 )
 from bytemlperf.runtime.samples import Array, aligned_step
-from bytemlperf.runtime.scenario import Batching, ClosedLoop, Limits, WarmUp
+from bytemlperf.runtime.scenario import (
+    Batching,
+    ClosedLoop,
+    Limits,
+    Scenario,
+    WarmUp,
+    as_closed_loop,
+    scenario_name,
+)
 
 __all__ = ["Check", "Session", "check_outputs"]
 
 Check = Callable[[Mapping[str, Array], int], object]
 
 _MAX_FAILURES_KEPT = 8
+# A task with its coroutine, an answer and a row; rounded up.
+_CLIENT_BYTES = 2048
+# Clients that warm up what an open loop will measure: enough for full batches.
+_MAX_WARM_UP_CLIENTS = 4096
 
 
 def check_outputs(outputs: Mapping[str, Array], sample_count: int) -> None:
@@ -82,20 +103,20 @@ class Session:
         sample_count: int,
         inputs: Sequence[InputLayout],
         *,
-        scenario: ClosedLoop,
+        scenario: Scenario,
         batching: Batching,
         seed: int,
+        schedule_seed: int,
         limits: Limits,
         warm_up: WarmUp,
         timeline: Timeline,
         check: Check,
         start_gate: Callable[[], object] | None = None,
-        path: PathChoice,
+        client_path: ClientPath = "auto",
         body: ClientBody | None = None,
     ) -> None:
-        self._path = path
+        self._scenario_name = scenario_name(scenario)
         self._body = body
-        self._scenario = scenario
         self._seed = seed
         self._limits = limits
         self._warm_up = warm_up
@@ -112,22 +133,53 @@ class Session:
             step=aligned_step([layout.sample_bytes for layout in inputs]),
             seed=seed,
         )
+        self._plan: LoadPlan | None = None
+        if isinstance(scenario, OpenScenario):
+            if body is not None:
+                raise ConfigError(
+                    f"a client_body waits for answers; {self._scenario_name} does not",
+                    hint="use ClosedLoop, or leave client_body out",
+                )
+            self._plan = plan_load(scenario, self._order, schedule_seed=schedule_seed)
+            in_predict = batching.predict_threads * batching.queries_per_batch(
+                scenario.samples_per_query
+            )
+            max_queued, capacity = open_capacity(
+                self._plan, max_queued=batching.max_queued, rows_in_predict=in_predict
+            )
+            # Only to warm up: with full batches.
+            self._scenario = ClosedLoop(
+                clients=min(in_predict, max_queued, _MAX_WARM_UP_CLIENTS),
+                iterations=1,
+                samples_per_query=scenario.samples_per_query,
+            )
+            self._path = OPEN_LOOP_PATH
+        else:
+            self._scenario = as_closed_loop(scenario)
+            self._path = choose_path(client_path, body, self._scenario, batching)
+            capacity = self._scenario.clients
+            max_queued = batching.max_queued or capacity
+            check_memory(
+                capacity * _CLIENT_BYTES,
+                f"{capacity:,} clients",
+                hint="ask for fewer clients",
+            )
         self._predictor = Predictor(
             predict,
             inputs,
             batching=batching,
             samples_per_query=scenario.samples_per_query,
-            max_queued=batching.max_queued or scenario.clients,
-            capacity=scenario.clients,
+            max_queued=max_queued,
+            capacity=capacity,
             library=library,
             timeline=timeline,
             on_outputs=self._keep_outputs,
             kept_outputs=1,
             on_failure=self._note_failure,
             stop_on_failure=True,
-            predict_path=path.predict,
-            native_client_count=scenario.clients if path.clients == "native" else 0,
-            think_ns=scenario.think_time_ns,
+            predict_path=self._path.predict,
+            native_client_count=capacity if self._path.clients == "native" else 0,
+            think_ns=self._scenario.think_time_ns,
         )
 
     def stop_soon(self) -> None:
@@ -175,12 +227,16 @@ class Session:
             if self._start_gate is not None:
                 await asyncio.to_thread(self._start_gate)
             used_before = usage()
-            phase = await self._walk(
-                max_seconds=self._limits.max_seconds,
-                min_queries=self._limits.min_queries,
-                max_queries=0 if self._has_failed else None,
-                is_warm_up=False,
-            )
+            phase: ClosedLoopPhase | NativeLoopPhase | OpenLoopPhase
+            if self._plan is not None:
+                phase = await self._walk_open(self._plan)
+            else:
+                phase = await self._walk(
+                    max_seconds=self._limits.max_seconds,
+                    min_queries=self._limits.min_queries,
+                    max_queries=0 if self._has_failed else None,
+                    is_warm_up=False,
+                )
             used_after = usage()
         self._timeline.finish()
         if self._timeline.chunk_rows:
@@ -248,10 +304,22 @@ class Session:
         await phase.walk()
         return phase
 
+    async def _walk_open(self, plan: LoadPlan) -> OpenLoopPhase:
+        phase = OpenLoopPhase(
+            self._predictor,
+            plan,
+            max_seconds=self._limits.max_seconds,
+            drain_seconds=self._limits.drain_seconds,
+            is_stopped=self._has_failed,
+        )
+        self._predictor.queue.reset_peak()
+        await phase.walk()
+        return phase
+
     def _record(
         self,
         warm_up: WarmUpRecording,
-        phase: ClosedLoopPhase | NativeLoopPhase,
+        phase: ClosedLoopPhase | NativeLoopPhase | OpenLoopPhase,
         used: Usage,
     ) -> Recording:
         timeline = self._timeline
@@ -260,8 +328,15 @@ class Session:
         ended_by: EndedBy = "iterations"
         if self._error is not None or reason == STOPPED_BY_FAILURE:
             ended_by = "failed"
+        elif isinstance(phase, OpenLoopPhase):
+            ended_by = "max_seconds" if phase.unissued_count else "schedule"
         elif reason == STOPPED_BY_TIME and timeline.completed_count < planned:
             ended_by = "max_seconds"
+        client_kind: str = self._path.clients
+        load = None
+        if isinstance(phase, OpenLoopPhase):
+            load = phase.record(self._scenario_name)
+            client_kind = "pacer"
         answered = timeline.completed_count > 0
         start_ns = timeline.first_scheduled_ns if answered else phase.start_ns
         histograms = {
@@ -299,7 +374,9 @@ class Session:
             seed=self._seed,
             failures=tuple(self._failures),
             error=self._error,
-            client_kind=self._path.clients,
+            blocks=blocks_from(timeline),
+            load=load,
+            client_kind=client_kind,
             predict_path=self._path.predict,
             path_reason=self._path.reason,
         )

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from open_models import OPEN
 
 from bytemlperf.errors import PrepareError
 from bytemlperf.model_zoo import load_model_info, parse_model_info, plain_name
@@ -23,8 +24,11 @@ from bytemlperf.model_zoo.builders import find_architecture, list_architectures
 from bytemlperf.model_zoo.builders.albert import Albert
 from bytemlperf.model_zoo.builders.architecture import Architecture, load_weights
 from bytemlperf.model_zoo.builders.bert import Bert
+from bytemlperf.model_zoo.builders.cifar_resnet import CifarResNet
 from bytemlperf.model_zoo.builders.distilbert import DistilBert
+from bytemlperf.model_zoo.builders.efficientnet_lite import EfficientNetLite, Stage
 from bytemlperf.model_zoo.builders.resnet import ResNet
+from bytemlperf.model_zoo.builders.tiny_resnet import TinyResNet
 from bytemlperf.model_zoo.builders.vit import Vit
 from bytemlperf.model_zoo.builders.wide_deep import WideDeep
 from bytemlperf.model_zoo.builders.yolov5 import YoloV5
@@ -34,7 +38,6 @@ from bytemlperf.model_zoo.weights import Weights, hash_weights
 
 Array = npt.NDArray[Any]
 Feeds = dict[str, Array]
-Run = Callable[[Feeds], Feeds]
 
 pytestmark = [pytest.mark.frameworks, pytest.mark.slow]
 
@@ -46,11 +49,28 @@ TEXT = {
     "inner": 64,
     "length": 24,
 }
+
+
+def small_efficientnet() -> EfficientNetLite:
+    stages = (Stage(1, 3, 1, 1, 8), Stage(2, 5, 2, 6, 12), Stage(1, 3, 2, 3, 16))
+    return EfficientNetLite(stages, stem=8, head=24, class_count=11, image_size=64)
+
+
 SMALL: dict[str, Callable[[], Architecture]] = {
     "albert-torch-fp32": lambda: Albert(**TEXT),
     "bert-tf-fp32": lambda: Bert(**TEXT),
     "bert-torch-fp32": lambda: Bert(**TEXT),
     "distilbert-tf-fp32": lambda: DistilBert(**TEXT),
+    "efficientnet-lite0-onnx-fp32": small_efficientnet,
+    "efficientnet-lite0-tf-fp32": small_efficientnet,
+    "efficientnet-lite0-torch-fp32": small_efficientnet,
+    "minilm-onnx-fp32": lambda: Bert(**TEXT),
+    "resnet20-onnx-fp32": lambda: CifarResNet(blocks=1),
+    "resnet20-tf-fp32": lambda: CifarResNet(blocks=1),
+    "resnet20-torch-fp32": lambda: CifarResNet(blocks=1),
+    "resnet8-onnx-fp32": TinyResNet,
+    "resnet8-tf-fp32": TinyResNet,
+    "resnet8-torch-fp32": TinyResNet,
     "resnet50-tf-fp32": lambda: ResNet((1, 2), width=8, class_count=11, image_size=48),
     "resnet50-torch-fp32": lambda: ResNet(
         (1, 2), width=8, class_count=11, image_size=48
@@ -67,9 +87,15 @@ COUNTS = {
     "albert_base": 11_094_530,
     "bert_base": 108_893_186,
     "distilbert_base": 66_364_418,
+    "efficientnet_lite0": 4_652_008,
+    "minilm_l6": 22_566_146,
+    "resnet20": 269_722,
+    "resnet32": 464_154,
+    "resnet8": 78_186,
     "resnet50": 25_557_032,
     "vit_base": 86_567_656,
     "wide_deep": 2_380_690,
+    "yolov5n": 1_872_157,
     "yolov5s": 7_235_389,
 }
 
@@ -93,9 +119,9 @@ def feeds_of(info: ModelInfo, architecture: Architecture, count: int) -> Feeds:
     drawn = architecture.example(count, seed=5)
     if info.framework != "Tensorflow":
         return dict(zip(info.input_names, drawn.values(), strict=True))
-    if info.builder == "resnet50":
-        picture = np.ascontiguousarray(drawn["input_1"].transpose(0, 2, 3, 1))
-        return {"input_tensor:0": picture}
+    if info.layout == "NHWC":
+        (picture,) = drawn.values()
+        return {info.inputs: np.ascontiguousarray(picture.transpose(0, 2, 3, 1))}
     renamed = {"attention_mask": "input_mask", "token_type_ids": "segment_ids"}
     named = {}
     for spec in info.tensors:
@@ -103,53 +129,6 @@ def feeds_of(info: ModelInfo, architecture: Architecture, count: int) -> Feeds:
         source = name if name in drawn else {v: k for k, v in renamed.items()}[name]
         named[spec.name] = drawn[source].astype(spec.dtype)
     return named
-
-
-def open_torchscript(path: Path, info: ModelInfo) -> Run:
-    import torch
-
-    module = torch.jit.load(path)
-
-    def run(feeds: Feeds) -> Feeds:
-        with torch.inference_mode():
-            found = module(
-                *(torch.from_numpy(feeds[n].copy()) for n in info.input_names)
-            )
-        found = found if isinstance(found, tuple) else (found,)
-        return {n: t.numpy() for n, t in zip(info.output_names, found, strict=True)}
-
-    return run
-
-
-def open_saved_model(path: Path, info: ModelInfo) -> Run:
-    import tensorflow as tf
-
-    loaded = tf.saved_model.load(str(path))
-    signature = loaded.signatures["serving_default"]
-
-    def run(feeds: Feeds) -> Feeds:
-        found = signature(**{plain_name(n): tf.constant(a) for n, a in feeds.items()})
-        assert loaded is not None  # the signature does not keep its variables alive
-        return {name: found[plain_name(name)].numpy() for name in info.output_names}
-
-    return run
-
-
-def open_onnx(path: Path, info: ModelInfo) -> Run:
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    assert [value.name for value in session.get_inputs()] == list(info.input_names)
-    assert [value.name for value in session.get_outputs()] == list(info.output_names)
-
-    def run(feeds: Feeds) -> Feeds:
-        names = list(info.output_names)
-        return dict(zip(names, session.run(names, feeds), strict=True))
-
-    return run
-
-
-OPEN = {"pt": open_torchscript, "saved_model": open_saved_model, "onnx": open_onnx}
 
 
 def reference(

@@ -15,8 +15,11 @@ from bytemlperf.report.storage import read_result
 pytestmark = pytest.mark.slow
 
 
-def run(tmp_path: Path, faults: dict[str, str], *more: str) -> tuple[int, Command]:
+def run(
+    tmp_path: Path, faults: dict[str, str], *more: str, **variables: str
+) -> tuple[int, Command]:
     command = Command(tmp_path, tmp_path / "cache")
+    command.set_variables(variables)
     command.prepare(faults)
     fields = json.loads((tmp_path / "small.json").read_text())
     (tmp_path / "small.json").write_text(json.dumps(fields | {"processes": 2}))
@@ -48,6 +51,22 @@ def test_two_processes_share_the_clients(tmp_path: Path) -> None:
             assert first
             assert not first & second
     assert command.orphans() == []
+
+
+def test_each_process_sees_its_own_devices(tmp_path: Path) -> None:
+    """Shared out before the backend's code begins, told to it, and in the report."""
+    code, command = run(
+        tmp_path, {"load:4": "show=CUDA_VISIBLE_DEVICES"}, CUDA_VISIBLE_DEVICES="5,3"
+    )
+    assert code in (0, 4), command.said
+    folder = command.out / "UNLUCKY" / "small"
+    first = read_result(folder / "result.json").points[0]
+    assert [part.devices for part in first.parts] == [
+        {"CUDA_VISIBLE_DEVICES": "5"},
+        {"CUDA_VISIBLE_DEVICES": "3"},
+    ]
+    shown = set((folder / "worker.log").read_text().split("\n"))
+    assert {"part 0: 5", "part 1: 3"} <= shown
 
 
 @pytest.mark.parametrize("fault", ["kill", "raise", "exit=0"])

@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import threading
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,12 +29,35 @@ PR_SET_CHILD_SUBREAPER = 36
 TIMEOUT_SECONDS = 600
 GRACE_SECONDS = 5
 SMALL_DISK_BYTES = 1 << 20
+DISK_BYTES = 8 << 20
+FULL_BYTES = 16 << 10
 ITERATIONS = 20
 CLIENTS = 3
+CGROUPS = Path("/sys/fs/cgroup")
+GROUP_BYTES = 1 << 30
+WHEEL = "unlucky_sdk-1.0-py3-none-any.whl"
 
 
 class CannotRunError(Exception):
     """A fault cannot be made on this machine."""
+
+
+def write_wheel(folder: Path) -> None:
+    """Write a wheel of one empty module."""
+    info = "unlucky_sdk-1.0.dist-info"
+    files = {
+        "unlucky_sdk.py": "",
+        f"{info}/METADATA": "Metadata-Version: 2.1\nName: unlucky_sdk\nVersion: 1.0\n",
+        f"{info}/WHEEL": (
+            "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\n"
+            "Tag: py3-none-any\n"
+        ),
+    }
+    record = f"{info}/RECORD"
+    files[record] = "".join(f"{path},,\n" for path in [*files, record])
+    with zipfile.ZipFile(folder / WHEEL, "w") as archive:
+        for path, text in files.items():
+            archive.writestr(path, text)
 
 
 def adopt_orphans() -> None:
@@ -66,6 +90,9 @@ class Command:
         self._plans: list[tuple[str, Callable[[], None]]] = []
         self._lines: list[str] = []
         self._mounted: Path | None = None
+        self._disk: Path | None = None
+        self._group: Path | None = None
+        self._sibling: subprocess.Popen[str] | None = None
         self._process: subprocess.Popen[str] | None = None
         self.notes: list[str] = []
 
@@ -84,6 +111,15 @@ class Command:
     def set_backend_faults(self, faults: dict[str, str]) -> None:
         """Say what the backend does wrong from now on."""
         (self.folder / "UNLUCKY" / "faults.json").write_text(json.dumps(faults))
+
+    def set_variables(self, variables: dict[str, str]) -> None:
+        """Add to the environment of the runs that follow."""
+        self._env |= variables
+
+    @property
+    def result(self) -> Path:
+        """Where the task's result is."""
+        return self.out / "UNLUCKY" / "small" / "result.json"
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -108,7 +144,7 @@ class Command:
         given = arguments or self.arguments
         self._lines = []
         with subprocess.Popen(
-            [sys.executable, "-m", "bytemlperf", *given],
+            [*self._in_group(), sys.executable, "-m", "bytemlperf", *given],
             env=self._env,
             cwd=self.folder,
             stdout=subprocess.DEVNULL,
@@ -141,6 +177,11 @@ class Command:
                 self._plans.remove(plan)
                 action()
 
+    @property
+    def unreached(self) -> list[str]:
+        """Where something was to be done and the command never came to."""
+        return [f"it never came to {place!r}" for place, _ in self._plans]
+
     def at(self, place: str, action: Callable[[], None]) -> None:
         """Do something once when the progress reaches a place."""
         self._plans.append((place, action))
@@ -148,6 +189,16 @@ class Command:
     def signal_at(self, place: str, name: str) -> None:
         """Send a signal to the command alone, as ``kill`` does."""
         self.at(place, lambda: self._live().send_signal(signal.Signals[name]))
+
+    def insist_at(self, place: str) -> None:
+        """Press Ctrl-C three times."""
+
+        def press() -> None:
+            for _ in range(3):
+                self._live().send_signal(signal.SIGINT)
+                threading.Event().wait(0.1)
+
+        self.at(place, press)
 
     def kill_worker_at(self, place: str) -> None:
         """Kill the process that measures."""
@@ -183,6 +234,65 @@ class Command:
 
         self.at(place, start)
 
+    def start_sibling_at(self, place: str) -> None:
+        """Start a second command at once, on the same cache, which is empty."""
+        self._cache = self.folder / "cache"
+        self._env["BYTEMLPERF_CACHE"] = str(self._cache)
+
+        def start() -> None:
+            again = list(self._live().args)  # type: ignore[arg-type]
+            again[again.index(str(self.out))] = str(self.folder / "other")
+            self._sibling = subprocess.Popen(
+                again,
+                env=self._env,
+                cwd=self.folder,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+
+        self.at(place, start)
+
+    def join_sibling(self) -> None:
+        """Wait for the second command, and note if it did not do well."""
+        if self._sibling is None:
+            return
+        _, said = self._sibling.communicate(timeout=TIMEOUT_SECONDS)
+        if self._sibling.returncode not in (0, 4):
+            code = self._sibling.returncode
+            self.notes.append(f"the second command ended with {code}: {said[-300:]}")
+        self._sibling = None
+
+    def limit_memory(self) -> None:
+        """Run in a control group whose memory the backend will use up."""
+        for root, name in (
+            (CGROUPS / "memory", "memory.limit_in_bytes"),
+            (CGROUPS, "memory.max"),
+        ):
+            group = root / f"bytemlperf-{os.getpid()}"
+            with contextlib.suppress(OSError):
+                group.mkdir(exist_ok=True)
+                (group / name).write_text(str(GROUP_BYTES))
+                self._group = group
+                return
+        raise CannotRunError("control groups cannot be made here")
+
+    def _in_group(self) -> list[str]:
+        """Return what puts the command behind it into the control group."""
+        if self._group is None:
+            return []
+        enter = f'echo $$ >{self._group / "cgroup.procs"}; exec "$@"'
+        return ["/bin/sh", "-c", enter, "sh"]
+
+    def kill_environment_at(self, step: str, name: str = "SIGKILL") -> None:
+        """Ask for an environment that has to be made; signal the command at a step."""
+        self._cache = self.folder / "cache"
+        self._env["BYTEMLPERF_CACHE"] = str(self._cache)
+        write_wheel(self.folder / "UNLUCKY")
+        requirements = self.folder / "UNLUCKY" / "requirements.txt"
+        requirements.write_text(f"./{WHEEL}\n")
+        self.signal_at(step, name)
+
     def with_stepping_clock(self) -> None:
         """Let the wall clock jump at every reading."""
         library = self.folder / "stepping_clock.so"
@@ -197,7 +307,8 @@ class Command:
 
     def fill_disk_at(self, place: str) -> None:
         """Give the results a small disk, and fill it."""
-        self._mount_small_disk()
+        size = f"size={SMALL_DISK_BYTES}"
+        self._mount(self.out, "-t", "tmpfs", "-o", size, "tmpfs")
 
         def fill() -> None:
             with (
@@ -208,6 +319,26 @@ class Command:
                     stream.write(b"\0" * 512)
 
         self.at(place, fill)
+
+    def with_full_cache(self) -> None:
+        """Give the cache a disk that is nearly full."""
+        self._cache = self.folder / "cache"
+        self._env["BYTEMLPERF_CACHE"] = str(self._cache)
+        self._mount(self._cache, "-t", "tmpfs", "-o", f"size={FULL_BYTES}", "tmpfs")
+
+    def read_only_at(self, place: str) -> None:
+        """Give the results a disk of their own, which the kernel then gives up."""
+        self._disk = self.folder / "disk.img"
+        with self._disk.open("wb") as stream:
+            stream.truncate(DISK_BYTES)
+        format_disk = shutil.which("mkfs.ext4") or "/sbin/mkfs.ext4"
+        if not Path(format_disk).exists():
+            raise CannotRunError("there is no mkfs.ext4")
+        subprocess.run([format_disk, "-q", self._disk], check=True)
+        self._mount(self.out, "-o", "loop", str(self._disk))
+        # What the kernel does by itself after an error of the disk.
+        abort = ["mount", "-o", "remount,abort", str(self.out)]
+        self.at(place, lambda: subprocess.run(abort, check=True))
 
     def garble_journal_at(self, place: str) -> None:
         """Kill the command and leave half a record, as a power cut might."""
@@ -224,24 +355,30 @@ class Command:
         """Take away what was done, so that the run can go on."""
         self._plans.clear()
         self._env.pop("LD_PRELOAD", None)
+        if self._disk is not None:
+            self._unmount()
+            self._mount(self.out, "-o", "loop", str(self._disk))
         (self.out / "filler").unlink(missing_ok=True)
         self.set_backend_faults({})
 
-    def _mount_small_disk(self) -> None:
-        self.out.mkdir()
-        size = f"size={SMALL_DISK_BYTES}"
+    def _mount(self, place: Path, *arguments: str) -> None:
+        place.mkdir(exist_ok=True)
         mount = shutil.which("mount")
         done = mount and subprocess.run(
-            [mount, "-t", "tmpfs", "-o", size, "tmpfs", self.out],
-            capture_output=True,
-            check=False,
+            [mount, *arguments, place], capture_output=True, check=False
         )
         if not done or done.returncode != 0:
-            raise CannotRunError("a small file system cannot be mounted here")
-        self._mounted = self.out
+            raise CannotRunError("a file system cannot be mounted here")
+        self._mounted = place
 
     def close(self) -> None:
         """Give back what the command was given."""
+        self._unmount()
+        if self._group is not None:
+            self._group.rmdir()
+            self._group = None
+
+    def _unmount(self) -> None:
         if self._mounted is not None:
             subprocess.run(["umount", self._mounted], check=True)
             self._mounted = None

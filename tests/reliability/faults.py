@@ -36,8 +36,14 @@ class Fault:
         Whether ``--resume`` must then come to a complete end.
     statuses : tuple of str
         Of the task, afterwards.
-    takes_minutes : bool
-        Whether it has to wait for a deadline.
+    arguments : tuple of str
+        Added to the command line.
+    says : str
+        Must be in what the failures or warnings of the result say.
+    is_begun : bool
+        Whether the task has results; else only the index speaks of it.
+    needs_network : bool
+        Whether an environment is made, from the package index.
     """
 
     name: str
@@ -47,18 +53,25 @@ class Fault:
     backend: dict[str, str] = field(default_factory=dict)
     act: Callable[[Command], None] | None = None
     resumes: bool = False
-    takes_minutes: bool = False
+    arguments: tuple[str, ...] = ()
+    says: str = ""
+    is_begun: bool = True
+    needs_network: bool = False
+
+
+FAILED = ((3,), OTHERS, ("failed",))
+FINE = (OK, ALL, ("ok", "invalid"))
+# Longer than a start on a busy machine, shorter than the patience of a test.
+SILENCE = ("--silence_seconds", "15")
 
 
 def _worker_faults() -> list[Fault]:
-    failed = ((3,), OTHERS, ("failed",))
-    fine = (OK, ALL, ("ok", "invalid"))
     faults = [
-        Fault(f"{what} in predict", *failed, backend={"predict:8": what})
+        Fault(f"{what} in predict", *FAILED, backend={"predict:8": what})
         for what in ("segfault", "kill", "exit=0", "exit=5", "raise", "memory")
     ]
     faults += [
-        Fault(f"{what} in load", *failed, backend={"load:8": what})
+        Fault(f"{what} in load", *FAILED, backend={"load:8": what})
         for what in ("segfault", "kill", "raise")
     ]
     faults += [
@@ -67,103 +80,171 @@ def _worker_faults() -> list[Fault]:
     ]
     faults += [
         Fault(
-            "one query in ten raises",
+            f"{what} in numeric",
             (3,),
-            OTHERS,
+            ALL,
             ("failed",),
-            backend={"predict:8": "sometimes=0.1"},
-        ),
+            backend={"model": "yes", "predict:4": what, "once": "predict:4"},
+        )
+        for what in ("segfault", "raise")
+    ]
+    faults += [
         Fault(
-            "predict hangs until its deadline",
-            *failed,
-            backend={"predict:8": "hang"},
-            takes_minutes=True,
+            f"{what} in vendor_benchmark", (3,), ALL, ("failed",), {"benchmark": what}
+        )
+        for what in ("segfault", "raise")
+    ]
+    faults += [
+        Fault(
+            "the kernel's out-of-memory killer strikes in predict",
+            *FAILED,
+            {"predict:8": "eat"},
+            Command.limit_memory,
+            says="out-of-memory killer struck",
         ),
-        Fault("slow predict", *fine, {"predict:8": "slow=0.05"}),
-        Fault("load leaves a child", *fine, {"load:8": "child"}),
-        Fault("predict prints binary noise", *fine, {"predict:8": "noise=100"}),
+        Fault("one query in ten raises", *FAILED, {"predict:8": "sometimes=0.1"}),
+        Fault("slow predict", *FINE, {"predict:8": "slow=0.05"}),
+        Fault("load leaves a child", *FINE, {"load:8": "child"}),
+        Fault("predict prints binary noise", *FINE, {"predict:8": "noise=100"}),
     ]
     return faults
+
+
+def _hangs() -> list[Fault]:
+    return [
+        Fault("hang in compile", (3,), (), ("failed",), {"compile": "hang"},
+              arguments=SILENCE, says="hung"),
+        Fault("hang in load", *FAILED, {"load:8": "hang"},
+              arguments=SILENCE, says="hung"),
+        Fault("hang in predict", *FAILED, {"predict:8": "hang"},
+              arguments=SILENCE, says="hung"),
+        Fault("one of two predict threads is stuck", *FAILED,
+              {"predict:8": "hang", "once": "predict:8", "threads": "2"},
+              arguments=SILENCE, says="hung"),
+        Fault("hang in vendor_benchmark", (3,), ALL, ("failed",), {"benchmark": "hang"},
+              arguments=SILENCE, says="hung"),
+    ]  # fmt: skip
+
+
+def _parts() -> list[Fault]:
+    two = ("--processes", "2")
+    faults = [
+        Fault(f"{what} in one of two processes", *FAILED,
+              {"predict:8": what, "once": "predict:8"}, arguments=two)
+        for what in ("segfault", "kill", "raise")
+    ]  # fmt: skip
+    return [
+        *faults,
+        Fault("hang in one of two processes", *FAILED,
+              {"predict:8": "hang", "once": "predict:8"},
+              arguments=(*two, *SILENCE), says="hung"),
+        Fault("SIGKILL of the command with two processes", (-9,), (4,),
+              ("interrupted",), {"predict:8": "hang"},
+              _sending("SIGKILL", "perf, batch 8"), resumes=True, arguments=two),
+    ]  # fmt: skip
 
 
 def _sending(name: str, place: str) -> Callable[[Command], None]:
     return lambda command: command.signal_at(place, name)
 
 
+# Where a signal comes, what makes the run stay there, and what is measured by then.
+PLACES: tuple[tuple[str, dict[str, str], tuple[int, ...]], ...] = (
+    ("environment", {}, ()),
+    ("describe", {}, ()),
+    ("prepare", {}, ()),
+    ("import", {}, ()),
+    ("compile", {"compile": "hang"}, ()),
+    ("load, batch 8", {"load:8": "hang"}, (4,)),
+    ("numeric", {"model": "yes", "predict:4": "hang"}, ()),
+    ("perf, batch 8", {"predict:8": "hang"}, (4,)),
+    ("vendor_benchmark", {"benchmark": "hang"}, ALL),
+)
+NOT_BEGUN = ("environment", "describe")
+
+
 def _signal_faults() -> list[Fault]:
-    faults = []
-    for place, points in (
-        ("prepare", ()),
-        ("compile", ()),
-        ("load, batch 8", (4,)),
-        ("perf, batch 8", (4,)),
-    ):
-        backend = {
-            "compile": {"compile": "hang"},
-            "load, batch 8": {"load:8": "hang"},
-            "perf, batch 8": {"predict:8": "hang"},
-        }.get(place, {})
-        faults += [
-            Fault(
-                f"{name} in {place}",
-                (130,),
-                points,
-                ("interrupted",),
-                backend,
-                _sending(name, place),
-                resumes=True,
-            )
-            for name in ("SIGINT", "SIGTERM", "SIGHUP")
-        ]
-        faults.append(
-            Fault(
-                f"SIGKILL of the command in {place}",
-                (-9,),
-                points,
-                ("interrupted",),
-                backend,
-                _sending("SIGKILL", place),
-                resumes=True,
-            )
+    faults = [
+        Fault(
+            f"{name} in {place}",
+            (130,),
+            points,
+            ("interrupted",),
+            backend,
+            _sending(name, place),
+            resumes=True,
+            is_begun=place not in NOT_BEGUN,
         )
-    faults.append(
+        for place, backend, points in PLACES
+        for name in ("SIGINT", "SIGTERM", "SIGHUP")
+    ]
+    faults += [
+        Fault(
+            f"SIGKILL of the command in {place}",
+            (-9,),
+            points,
+            ("interrupted",),
+            backend,
+            _sending("SIGKILL", place),
+            resumes=True,
+            is_begun=place not in NOT_BEGUN,
+        )
+        for place, backend, points in PLACES
+    ]
+    return [
+        *faults,
+        Fault(
+            "SIGSEGV of the command in perf, batch 8",
+            (-11,),
+            (4,),
+            ("interrupted",),
+            {"predict:8": "hang"},
+            _sending("SIGSEGV", "perf, batch 8"),
+            resumes=True,
+        ),
+        Fault(
+            "SIGINT three times in a row",
+            # A shell calls both 130; the third may come when all is on disk.
+            (130, -2),
+            (4,),
+            ("interrupted",),
+            {"predict:8": "hang"},
+            lambda command: command.insist_at("perf, batch 8"),
+            resumes=True,
+        ),
         Fault(
             "SIGKILL of the worker in perf, batch 8",
-            (3,),
-            OTHERS,
-            ("failed",),
+            *FAILED,
             {"predict:8": "hang"},
             lambda command: command.kill_worker_at("perf, batch 8"),
-        )
-    )
-    faults.append(
+        ),
         Fault(
             "worker stopped for a second, then continued",
-            OK,
-            ALL,
-            ("ok", "invalid"),
+            *FINE,
             {"predict:8": "slow=0.1"},
             lambda command: command.freeze_worker_at("perf, batch 8"),
-        )
-    )
-    return faults
+        ),
+    ]
 
 
 def _surroundings() -> list[Fault]:
+    hang = {"predict:8": "hang"}
     return [
         Fault(
             "another command on the same folder",
-            OK,
-            ALL,
-            ("ok", "invalid"),
-            {"predict:8": "slow=0.1"},
+            *FINE,
+            {"predict:8": "slow=0.05"},
             lambda command: command.start_another_at("perf, batch 8"),
         ),
         Fault(
+            "another command on the same empty cache",
+            *FINE,
+            {},
+            lambda command: command.start_sibling_at("environment"),
+        ),
+        Fault(
             "the clock steps an hour, back and forth",
-            OK,
-            ALL,
-            ("ok", "invalid"),
+            *FINE,
             {},
             Command.with_stepping_clock,
         ),
@@ -177,15 +258,62 @@ def _surroundings() -> list[Fault]:
             resumes=True,
         ),
         Fault(
+            "the cache's disk is full",
+            (3,),
+            (),
+            ("failed",),
+            {},
+            Command.with_full_cache,
+            says="No space left",
+        ),
+        Fault(
+            "the disk becomes read-only",
+            (3,),
+            (4,),
+            ("interrupted",),
+            {},
+            lambda command: command.read_only_at("perf, batch 8"),
+            resumes=True,
+        ),
+        Fault(
             "the journal's tail is cut and garbled",
             (-9,),
             (4,),
             ("interrupted",),
-            {"predict:8": "hang"},
+            hang,
             lambda command: command.garble_journal_at("perf, batch 8"),
             resumes=True,
+            says="torn or damaged",
+        ),
+        Fault(
+            "SIGKILL while an environment is made",
+            (-9,),
+            (),
+            ("interrupted",),
+            {},
+            lambda command: command.kill_environment_at("installing"),
+            resumes=True,
+            is_begun=False,
+            needs_network=True,
+        ),
+        Fault(
+            "SIGTERM while an environment is made",
+            (130,),
+            (),
+            ("interrupted",),
+            {},
+            lambda command: command.kill_environment_at("installing", "SIGTERM"),
+            resumes=True,
+            is_begun=False,
+            needs_network=True,
         ),
     ]
 
 
-FAULTS: tuple[Fault, ...] = (*_worker_faults(), *_signal_faults(), *_surroundings())
+FAULTS: tuple[Fault, ...] = (
+    *_worker_faults(),
+    *_hangs(),
+    *_parts(),
+    *_signal_faults(),
+    *_surroundings(),
+)

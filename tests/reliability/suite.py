@@ -26,6 +26,7 @@ from reliability.command import (
 from reliability.faults import ALL, FAULTS, Fault
 
 from bytemlperf.errors import BytemlperfError
+from bytemlperf.report.schema import TaskResult
 from bytemlperf.report.storage import read_index, read_result
 
 
@@ -65,7 +66,8 @@ def try_fault(fault: Fault, folder: Path, cache: Path, outcome: Outcome) -> None
             except CannotRunError as error:
                 outcome.not_run = str(error)
                 return
-        code = command.run()
+        code = command.run(*command.arguments, *fault.arguments)
+        command.join_sibling()
         outcome.tries += 1
         _judge(fault, command, code, outcome)
         if fault.resumes:
@@ -80,14 +82,19 @@ def _judge(fault: Fault, command: Command, code: int, outcome: Outcome) -> None:
     """Hold exit code, verdicts and points against the truth."""
     outcome.orphans += len(command.orphans())
     outcome.locks += len(command.locks())
-    if code != -9:
+    if code >= 0:
         outcome.leftovers += len(command.leftovers())
-    outcome.untruths += command.notes
+    outcome.untruths += command.notes + command.unreached
     if code not in fault.exit_codes:
         outcome.untruths.append(f"exit code {code}: {command.said[-300:]}")
     try:
-        result = read_result(command.out / "UNLUCKY" / "small" / "result.json")
         index = read_index(command.out / "index.json")
+        if not fault.is_begun:
+            said = {index.status, *(task.status for task in index.tasks)}
+            if not said <= {*fault.statuses, "interrupted"}:
+                outcome.untruths.append(f"the index says {said}")
+            return
+        result = read_result(command.result)
     except BytemlperfError as error:
         outcome.untruths.append(f"unreadable: {error}")
         outcome.lost_points += len(fault.points)
@@ -100,24 +107,35 @@ def _judge(fault: Fault, command: Command, code: int, outcome: Outcome) -> None:
     outcome.lost_points += len(set(fault.points) - measured)
     if result.status not in fault.statuses:
         outcome.untruths.append(f"status {result.status}")
-    if index.tasks[0].status != result.status and code != -9:
+    if index.tasks[0].status != result.status and code >= 0:
         outcome.untruths.append(f"the index says {index.tasks[0].status}")
+    if not fault.resumes:
+        _check_said(fault, result, outcome)
+
+
+def _check_said(fault: Fault, result: TaskResult, outcome: Outcome) -> None:
+    """See whether the result names the cause."""
+    texts = [*result.warnings]
+    for failure in result.failures:
+        texts += [failure.message, failure.detail or ""]
+    if not any(fault.says in text for text in [*texts, ""]):
+        outcome.untruths.append(f"nothing says {fault.says!r}: {texts}")
 
 
 def _resume(fault: Fault, command: Command, outcome: Outcome) -> None:
     """Go on; what was measured stays the same bytes, and the rest is measured."""
-    path = command.out / "UNLUCKY" / "small" / "result.json"
-    before = json.loads(path.read_bytes())["points"]
+    before = json.loads(command.result.read_bytes())["points"] if fault.is_begun else []
     command.mend()
     code = command.run("--resume", str(command.out), "--ui", "plain")
     if code not in (0, 4):
         outcome.untruths.append(f"resumed: exit code {code}: {command.said[-300:]}")
         return
-    after = json.loads(path.read_bytes())["points"]
+    after = json.loads(command.result.read_bytes())["points"]
     if after[: len(before)] != before:
         outcome.untruths.append("resumed: points changed")
     sizes = {point["batch_size"] for point in after}
     outcome.lost_points += len(set(ALL) - sizes)
+    _check_said(fault, read_result(command.result), outcome)
 
 
 def run_suite(faults: list[Fault], tries: int, folder: Path) -> list[Outcome]:
@@ -173,14 +191,14 @@ def main() -> int:
     parser.add_argument("--tries", type=int, default=5, help="times each fault")
     parser.add_argument("--only", default="", help="faults whose name contains this")
     parser.add_argument(
-        "--deadlines", action="store_true", help="also those that wait for minutes"
+        "--network", action="store_true", help="also those that install packages"
     )
     arguments = parser.parse_args()
     chosen = [
         fault
         for fault in FAULTS
         if arguments.only in fault.name
-        and (arguments.deadlines or not fault.takes_minutes)
+        and (arguments.network or not fault.needs_network)
     ]
     print(HEADER)
     with tempfile.TemporaryDirectory(prefix="bytemlperf-faults-") as folder:

@@ -12,7 +12,9 @@ pytestmark = pytest.mark.slow
 
 SHORT = (
     "segfault in predict",
-    "raise in predict",
+    "the kernel's out-of-memory killer strikes in predict",
+    "one of two predict threads is stuck",
+    "segfault in one of two processes",
     "one query in ten raises",
     "kill in compile",
     "load leaves a child",
@@ -21,8 +23,10 @@ SHORT = (
     "SIGKILL of the command in perf, batch 8",
     "SIGKILL of the worker in perf, batch 8",
     "another command on the same folder",
+    "another command on the same empty cache",
     "the clock steps an hour, back and forth",
     "the disk fills up",
+    "the disk becomes read-only",
     "the journal's tail is cut and garbled",
 )
 BY_NAME = {fault.name: fault for fault in FAULTS}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from support.sample_results import make_point
 
 from bytemlperf.engine.merge import merge_distributions, merge_points
-from bytemlperf.engine.parts import share_cores, share_out
+from bytemlperf.engine.placement import Placement
 from bytemlperf.engine.point import distribution
 from bytemlperf.report.schema import Point
 from bytemlperf.runtime import Histogram
@@ -62,7 +62,7 @@ def test_the_window_is_from_the_first_start_to_the_last_end():
             point([1000] * 100, 2_000_000_000, window_start_ns=10**12),
             point([3000] * 50, 1_500_000_000, window_start_ns=10**12 + 10**9),
         ],
-        cores=[(0,), (1,)],
+        placements=[Placement((0,)), Placement((1,))],
         clients=3,
         min_queries=7,
     )
@@ -79,7 +79,7 @@ def test_the_window_is_from_the_first_start_to_the_last_end():
 def test_the_verdict_is_of_the_whole():
     """Two parts with too few queries each may together have enough."""
     few = [point([1000] * 4, 10**9), point([1000] * 4, 10**9)]
-    arguments = {"cores": [(), ()], "clients": 2}
+    arguments = {"placements": [Placement()] * 2, "clients": 2}
     enough = merge_points(few, min_queries=8, **arguments)
     short = merge_points(few, min_queries=9, **arguments)
     assert not any("too few" in text for text in enough.invalid_reasons)
@@ -93,29 +93,6 @@ def test_the_worst_end_is_the_end():
         point([1], 10, ended_by="failed", failed_count=1),
         point([1], 10, ended_by="point_seconds"),
     ]
-    merged = merge_points(ends, cores=[(), (), ()], clients=3, min_queries=1)
+    merged = merge_points(ends, placements=[Placement()] * 3, clients=3, min_queries=1)
     assert merged.ended_by == "failed"
     assert merged.failed_count == 1
-
-
-@given(st.integers(1, 50), st.integers(0, 500))
-def test_shares_are_even_and_complete(parts, more):
-    """They sum up, none is empty, and no two differ by more than one."""
-    shares = share_out(parts + more, parts)
-    assert sum(shares) == parts + more
-    assert len(shares) == parts
-    assert min(shares) >= 1
-    assert max(shares) - min(shares) <= 1
-
-
-@pytest.mark.parametrize(
-    ("cores", "parts", "shares"),
-    [
-        ([0, 1], 2, [(0,), (1,)]),
-        ([0, 2, 5, 7, 8], 2, [(0, 2, 5), (7, 8)]),
-        ([0, 1], 3, [(), (), ()]),
-    ],
-)
-def test_cores_are_shared_or_left_alone(cores, parts, shares):
-    """No core belongs to two processes."""
-    assert share_cores(cores, parts) == shares

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
+import sys
 import threading
 
 import anyio
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 from loops import LOOPS, on_loop
 
+from bytemlperf._native.timeline import Timeline
 from bytemlperf.errors import ConfigError, PredictError, StorageError
 from bytemlperf.runtime import (
     TIMELINE_DTYPE,
@@ -487,10 +490,37 @@ def test_the_loop_stays_alive_under_load(execute):
     assert execute(host()) > 0
 
 
+def test_blocks_hold_every_latency(execute, monkeypatch):
+    """However often blocks are doubled, all latencies are in them, and in order."""
+    brief = functools.partial(Timeline, tick_ns=20_000)
+    monkeypatch.setattr(sys.modules["bytemlperf.runtime.run"], "Timeline", brief)
+    recording = measure(
+        execute,
+        scenario=ClosedLoop(clients=4, iterations=2000),
+        warm_up=NO_WARM_UP,
+    )
+    blocks = recording.blocks
+    assert 1 < len(blocks) <= 64
+    length_ns = blocks[0].duration_ns
+    assert length_ns % 20_000 == 0
+    assert length_ns > 20_000, "it was over before a block had to be doubled"
+    assert [block.start_ns for block in blocks] == [
+        place * length_ns for place in range(len(blocks))
+    ]
+    assert 0 < blocks[-1].duration_ns <= length_ns
+    counts = np.zeros_like(recording.latency.counts)
+    for block in blocks:
+        cells = block.cells[:, 0]
+        assert (np.diff(cells) > 0).all()
+        counts[cells] += block.cells[:, 1]
+        assert block.cells[:, 1].sum() == block.query_count
+    assert np.array_equal(counts, recording.latency.counts)
+    total_ns = sum(block.sum_ns for block in blocks)
+    assert total_ns / recording.query_count == recording.latency.mean
+
+
 def test_progress_is_told_from_another_thread():
     """A listener gets counts and recent figures; its thread ends with the block."""
-    from bytemlperf._native.timeline import Timeline
-
     timeline = Timeline(1, 1)
     timeline.begin(start_ns=now_ns(), is_warm_up=True)
     timeline.latency.record(1000, 5)

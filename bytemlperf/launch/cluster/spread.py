@@ -21,7 +21,7 @@ from bytemlperf.engine.messages import (
     PointSkipped,
     Warned,
 )
-from bytemlperf.engine.parts import share_out
+from bytemlperf.engine.placement import Placement, share_out
 from bytemlperf.engine.point_plan import MIN_QUERIES
 from bytemlperf.errors import WorkerError
 from bytemlperf.launch.cluster.follow import (
@@ -294,7 +294,7 @@ def merge_hosts(
     ]
     merged = merge_points(
         shifted,
-        cores=[()] * len(shifted),
+        placements=[Placement()] * len(shifted),
         clients=clients,
         min_queries=min_queries,
     )

@@ -23,9 +23,15 @@ _ARCHITECTURES = {
     "albert_base": ("albert", "albert_base"),
     "bert_base": ("bert", "bert_base"),
     "distilbert_base": ("distilbert", "distilbert_base"),
+    "efficientnet_lite0": ("efficientnet_lite", "efficientnet_lite0"),
+    "minilm_l6": ("minilm", "minilm_l6"),
+    "resnet20": ("cifar_resnet", "resnet20"),
+    "resnet32": ("cifar_resnet", "resnet32"),
     "resnet50": ("resnet", "resnet50"),
+    "resnet8": ("tiny_resnet", "resnet8"),
     "vit_base": ("vit", "vit_base"),
     "wide_deep": ("wide_deep", "wide_deep"),
+    "yolov5n": ("yolov5", "yolov5n"),
     "yolov5s": ("yolov5", "yolov5s"),
 }
 

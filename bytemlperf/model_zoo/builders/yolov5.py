@@ -19,7 +19,7 @@ from bytemlperf.model_zoo.weights import Draw
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["YoloV5", "yolov5s"]
+__all__ = ["YoloV5", "yolov5n", "yolov5s"]
 
 Array = npt.NDArray[Any]
 STRIDES = (8, 16, 32)
@@ -41,6 +41,17 @@ def yolov5s() -> YoloV5:
         7,235,389 parameters, of which the official count leaves the 18 anchors out.
     """
     return YoloV5(width=32, image_size=640, class_count=80)
+
+
+def yolov5n() -> YoloV5:
+    """Return YOLOv5n for COCO at 640 pixels.
+
+    Returns
+    -------
+    YoloV5
+        1,872,157 parameters.
+    """
+    return YoloV5(width=16, image_size=640, class_count=80)
 
 
 class YoloV5(Architecture):

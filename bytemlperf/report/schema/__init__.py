@@ -24,6 +24,7 @@ from bytemlperf.report.schema.quality import (
     NumericReport,
     WorstSample,
 )
+from bytemlperf.report.schema.statistics import LatencyBlock, RunStatistics
 from bytemlperf.report.schema.subject import DatasetReport, ModelReport
 from bytemlperf.report.schema.task import Failure, Status, TaskResult
 
@@ -37,6 +38,7 @@ __all__ = [
     "Failure",
     "Host",
     "InvocationIndex",
+    "LatencyBlock",
     "ModelReport",
     "NodeEntry",
     "NumericOutput",
@@ -44,6 +46,7 @@ __all__ = [
     "Point",
     "PointPart",
     "Provenance",
+    "RunStatistics",
     "RuleOutcome",
     "SeriesSecond",
     "SkippedPoint",

@@ -20,6 +20,7 @@ class TaskEntry(msgspec.Struct, frozen=True):
     skipped_count: int
     failure_count: int
     duration_seconds: float
+    unmet_slo_count: int = 0
 
 
 class NodeEntry(msgspec.Struct, frozen=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from bytemlperf.report.schema.distribution import Distribution, SeriesSecond
+from bytemlperf.report.schema.statistics import LatencyBlock, RunStatistics
 
 __all__ = ["Point", "SkippedPoint", "WarmUpReport"]
 
@@ -40,6 +41,10 @@ class PointPart(msgspec.Struct, frozen=True):
         Of its queries.
     timeline_file : str or None
         File of its rows, if kept.
+    nodes : list of int
+        Memory (NUMA) nodes of its cores; empty: any.
+    devices : dict of str to str
+        Variables such as ``CUDA_VISIBLE_DEVICES`` with the devices that it alone saw.
     """
 
     cores: list[int]
@@ -53,6 +58,8 @@ class PointPart(msgspec.Struct, frozen=True):
     latency: Distribution
     timeline_file: str | None = None
     host: str | None = None
+    nodes: list[int] = []
+    devices: dict[str, str] = {}
 
 
 class Point(msgspec.Struct, frozen=True):
@@ -110,6 +117,10 @@ class Point(msgspec.Struct, frozen=True):
     parts : list of PointPart
         What each process did, if several loaded the point together; the figures above
         are then of all of them.
+    blocks : list of LatencyBlock
+        The window in at most 64 blocks of time, which intervals are computed from.
+    statistics : RunStatistics or None
+        How sure the figures are; None: no query was answered.
     """
 
     batch_size: int
@@ -152,6 +163,8 @@ class Point(msgspec.Struct, frozen=True):
     timeline_file: str | None = None
     window_start_ns: int = 0
     parts: list[PointPart] = []
+    blocks: list[LatencyBlock] = []
+    statistics: RunStatistics | None = None
 
 
 class SkippedPoint(msgspec.Struct, frozen=True):

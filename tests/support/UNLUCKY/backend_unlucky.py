@@ -1,7 +1,10 @@
 """A backend that goes wrong where ``faults.json`` beside it says.
 
-``{"predict:8": "segfault"}``: the place is ``compile``, ``load:<size>`` or
-``predict:<size>``, the fault one of the ``_do_`` methods, its argument behind ``=``.
+``{"predict:8": "segfault"}``: the place is ``compile``, ``load:<size>``,
+``predict:<size>`` or ``benchmark``, the fault one of the ``_do_`` methods, its argument
+behind ``=``. ``{"once": "predict:8"}`` names a place that goes wrong only once,
+``{"model": "yes"}`` asks for a model, so that numerics are compared, and
+``{"threads": "2"}`` for so many predict threads.
 """
 
 import ctypes
@@ -26,8 +29,8 @@ class BackendUNLUCKY(Backend):
     def __init__(self):
         super().__init__()
         self.hardware_type = "UNLUCKY"
-        self.need_model = False
         self._faults = json.loads(Path(__file__).with_name("faults.json").read_text())
+        self.need_model = "model" in self._faults
         self._loaded = 0
         self._stop = threading.Event()
         self._random = random.Random(0)
@@ -50,6 +53,7 @@ class BackendUNLUCKY(Backend):
             "max_batch_size": max(sizes),
             "compile_status": "success",
             "sg_percent": 100,
+            "instance_count": int(self._faults.get("threads", 1)),
             "segments": [
                 {
                     "sg_idx": 0,
@@ -78,11 +82,23 @@ class BackendUNLUCKY(Backend):
         count = len(next(iter(data.values())))
         return {name: np.zeros((count, 1), np.float32) for name in self._outputs}
 
+    def benchmark(self, dataloader):
+        self._fault("benchmark")
+
     def _fault(self, place):
         fault = self._faults.get(place)
-        if fault is not None:
+        if fault is not None and self._is_due(place):
             name, _, argument = fault.partition("=")
             getattr(self, f"_do_{name}")(argument)
+
+    def _is_due(self, place):
+        if self._faults.get("once") != place:
+            return True
+        try:
+            Path(__file__).with_name("once").touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return True
 
     def _do_raise(self, message):
         raise RuntimeError(message or "device lost")
@@ -111,12 +127,20 @@ class BackendUNLUCKY(Backend):
         resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
         np.ones(1 << 30)
 
+    def _do_eat(self, _):
+        # Until the kernel has had enough.
+        self._eaten = [np.ones(1 << 24) for _ in range(64)]
+
     def _do_child(self, _):
         # A driver's helper process that nobody ends.
         if os.fork() == 0:
             signal.pause()
             os._exit(0)
         self._faults = {}
+
+    def _do_show(self, name):
+        part = os.environ.get("BYTEMLPERF_PART")
+        print(f"part {part}: {os.environ.get(name)}", flush=True)
 
     def _do_noise(self, count):
         os.write(1, b"\xff\xfe not text \x1b[2J\n" * int(count))
