@@ -10,14 +10,14 @@ from typing import Literal
 
 import msgspec
 
-__all__ = ["TensorSpec", "Semantics"]
+__all__ = ["Semantics", "TensorSpec", "last_segment"]
 
 Semantics = Literal[
     "real",  # real numbers drawn from [low, high)
     "image",  # a picture, preprocessed to [low, high]
     "token_ids",  # vocabulary indices in [low, high)
     "attention_mask",  # 1 for a real token, 0 for padding: a prefix of ones
-    "segment_ids",  # 0 for the first sentence, 1 for the second, 0 for padding
+    "segment_ids",  # 0 for the first sentence, 1 for the second (all 0 if `high` is 1)
     "category_pairs",  # rows (field position, hash bucket in [low, high))
 ]
 
@@ -39,6 +39,9 @@ class TensorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         What the values mean, so that synthetic ones can be true to it.
     low, high : float, optional
         Range of the values; its ends are as `semantics` says.
+    shared : bool, default False
+        The rows are not a sample's own but the same for all: a batch of any size is
+        fed ``shape[0]`` rows. Such are the prompts that pictures are held against.
     """
 
     name: str
@@ -47,3 +50,20 @@ class TensorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     semantics: Semantics = "real"
     low: float | None = None
     high: float | None = None
+    shared: bool = False
+
+
+def last_segment(spec: TensorSpec) -> int:
+    """Return the segment id of a second sentence.
+
+    Parameters
+    ----------
+    spec : TensorSpec
+        Of segment ids.
+
+    Returns
+    -------
+    int
+        0 for a model that knows one segment only, whose `high` is 1; else 1.
+    """
+    return 0 if spec.high == 1 else 1

@@ -25,6 +25,7 @@ def measure(
     keep_timeline: Annotated[bool, flag(HOW)] = False,
     answers: Annotated[Path | None, Parameter(group=HOW)] = None,
     ask: Annotated[bool, flag(HOW, "--no_ask")] = True,
+    hardware_card: Annotated[str, Parameter(group=HOW)] = "auto",
     silence_seconds: Annotated[float | None, Parameter(group=HOW)] = None,
     resume: Annotated[Path | None, Parameter(group=WHAT)] = None,
     overrides: Overrides = Overrides(),
@@ -57,6 +58,9 @@ def measure(
         JSON file that answers the backend's questions; nobody is asked then.
     ask
         Ask the backend's questions, if there is a terminal; --no_ask takes defaults.
+    hardware_card
+        Peaks of the device, to say what share was reached: a name such as nvidia-t4, a
+        .json file, host, or none. auto: the host's for backends that run on it.
     silence_seconds
         Longest silence of a worker before it is taken for hung and ended. Default:
         what its phase may need, from minutes (start) to an hour (compile).
@@ -96,6 +100,7 @@ def measure(
         point_seconds=overrides.default_point_seconds(quick=quick),
         keep_timeline=keep_timeline,
         answers=answers,
+        hardware_card=hardware_card,
         judgement=judgement,
         silence_seconds=silence_seconds,
     )

@@ -100,6 +100,7 @@ def make_request(
     point_seconds: float | None = DEFAULT_POINT_SECONDS,
     keep_timeline: bool = False,
     answers: Path | None = None,
+    hardware_card: str = "auto",
     judgement: Judgement = Judgement(),
     silence_seconds: float | None = None,
 ) -> SessionRequest:
@@ -133,6 +134,7 @@ def make_request(
         point_seconds=point_seconds,
         keep_timeline=keep_timeline,
         answers=answers,
+        hardware_card=hardware_card,
         percentiles=judgement.parsed_percentiles(),
         slos=judgement.parsed_slos(),
         silence_seconds=silence_seconds,

@@ -195,6 +195,7 @@ def _publish(
             output_roles=request.hints.output_roles,
             seed=request.seed,
             parameters=drafted.parameters,
+            shared=tuple(spec.name for spec in request.specs if spec.shared),
         )
         (folder / MANIFEST_NAME).write_bytes(
             msgspec.json.format(msgspec.json.encode(manifest))

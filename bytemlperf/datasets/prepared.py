@@ -138,6 +138,8 @@ class PreparedSamples(
         Seed of the draw of synthetic samples, and of the order of real ones.
     parameters : dict of str to (str, int, float, bool or None)
         All that the samples depend on besides the data; part of `key`.
+    shared : tuple of str
+        Inputs whose rows are the same for every sample (`TensorSpec.shared`).
     """
 
     folder: str
@@ -158,6 +160,7 @@ class PreparedSamples(
     output_roles: dict[str, str]
     seed: int
     parameters: dict[str, Parameter]
+    shared: tuple[str, ...] = ()
 
 
 def load_prepared(folder: Path) -> PreparedSamples:

@@ -15,7 +15,7 @@ from bytemlperf.datasets.draft import Request
 from bytemlperf.datasets.sample_cache import SampleWriter
 from bytemlperf.datasets.squad_features import Feature, Tokens, WordPiece
 from bytemlperf.datasets.squad_text import SquadText
-from bytemlperf.tensor_spec import TensorSpec
+from bytemlperf.tensor_spec import TensorSpec, last_segment
 
 __all__ = ["write_inputs", "write_labels"]
 
@@ -67,7 +67,8 @@ def write_inputs(
         if "attention_mask" in arrays:
             arrays["attention_mask"][row, : len(ids)] = 1
         if "segment_ids" in arrays:
-            arrays["segment_ids"][row, len(before) : len(ids)] = 1
+            second = last_segment(specs["segment_ids"])
+            arrays["segment_ids"][row, len(before) : len(ids)] = second
 
 
 def write_labels(

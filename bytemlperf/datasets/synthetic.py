@@ -16,7 +16,7 @@ import numpy.typing as npt
 from bytemlperf.datasets.draft import Draft, Progress, Request, Written
 from bytemlperf.datasets.sample_cache import SampleWriter
 from bytemlperf.errors import PrepareError
-from bytemlperf.tensor_spec import TensorSpec
+from bytemlperf.tensor_spec import TensorSpec, last_segment
 
 __all__ = ["draft"]
 
@@ -63,6 +63,9 @@ def draft(request: Request) -> Draft:
         for index in range(count):
             bits = np.random.PCG64(np.random.SeedSequence([request.seed, index]))
             _draw_sample(request.specs, arrays, index, np.random.Generator(bits))
+            for spec in request.specs:
+                if spec.shared:
+                    arrays[spec.name][index] = arrays[spec.name][0]
             progress("drawing samples", index + 1, count)
         return Written(
             count=count, subset=f"{count} samples drawn from seed {request.seed}"
@@ -166,7 +169,7 @@ def _draw_text(
     elif spec.semantics == "attention_mask":
         values[..., :length] = 1
     else:
-        values[..., max(1, round(boundary * length)) : length] = 1
+        values[..., max(1, round(boundary * length)) : length] = last_segment(spec)
     return values
 
 

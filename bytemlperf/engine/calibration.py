@@ -25,6 +25,8 @@ class CalibrationData:
         Rows of one sample, by input name.
     batch_size : int
         Samples per batch, >= 1; the last batch may be shorter.
+    shared : tuple of str
+        Inputs that every batch has one sample's rows of.
     """
 
     def __init__(
@@ -32,10 +34,13 @@ class CalibrationData:
         arrays: Mapping[str, npt.NDArray[Any]],
         rows_per_sample: Mapping[str, int],
         batch_size: int = 1,
+        *,
+        shared: tuple[str, ...] = (),
     ) -> None:
         self._arrays = arrays
         self._rows_per_sample = rows_per_sample
         self.batch_size = batch_size
+        self._shared = shared
         name = next(iter(arrays))
         self._count: int = arrays[name].shape[0] // rows_per_sample[name]
 
@@ -79,12 +84,12 @@ class CalibrationData:
             raise IndexError(f"batch {index} of {self.get_batch_count()}")
         first = index * self.batch_size
         last = min(first + self.batch_size, self._count)
-        return {
-            name: array[
-                first * self._rows_per_sample[name] : last * self._rows_per_sample[name]
-            ]
-            for name, array in self._arrays.items()
-        }
+        batch = {}
+        for name, array in self._arrays.items():
+            rows = self._rows_per_sample[name]
+            end = first + 1 if name in self._shared else last
+            batch[name] = array[first * rows : end * rows]
+        return batch
 
     def __len__(self) -> int:
         return self.get_batch_count()

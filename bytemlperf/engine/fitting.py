@@ -81,8 +81,8 @@ class FittedPredict:
         Outputs the model declares.
     loaded_batch_size : int
         What the backend loaded, >= 1.
-    any_batch_size : bool
-        True if the backend answers smaller and larger batches too.
+    shared : tuple of str
+        Inputs that the backend is fed one sample's rows of, whatever the batch.
 
     Notes
     -----
@@ -96,10 +96,13 @@ class FittedPredict:
         rows_per_sample: Mapping[str, int],
         output_names: tuple[str, ...],
         loaded_batch_size: int,
+        shared: tuple[str, ...] = (),
     ) -> None:
         self._backend = backend
         self._rows_per_sample = dict(rows_per_sample)
-        self._first_input = next(iter(self._rows_per_sample))
+        # One that tells how many samples there are.
+        self._first_input = next(n for n in self._rows_per_sample if n not in shared)
+        self._shared = shared
         self._output_names = output_names
         self.loaded_batch_size = loaded_batch_size
 
@@ -128,7 +131,7 @@ class FittedPredict:
         count = self.sample_count(feeds)
         size = self.loaded_batch_size
         if count == size:
-            return self._backend.predict(feeds)
+            return self._backend.predict(self._share(feeds))
         parts: list[dict[str, npt.NDArray[Any]]] = []
         for start in range(0, count, size):
             used = min(size, count - start)
@@ -136,7 +139,7 @@ class FittedPredict:
                 name: self._cut(array, self._rows_per_sample[name], start, used)
                 for name, array in feeds.items()
             }
-            outputs = self._backend.predict(batch)
+            outputs = self._backend.predict(self._share(batch))
             check_outputs(
                 outputs, size, self._output_names, self._backend.hardware_type
             )
@@ -181,6 +184,18 @@ class FittedPredict:
             ) from error
         check_outputs(outputs, count, self._output_names, who)
         return outputs
+
+    def _share(self, feeds: Arrays) -> Arrays:
+        """Leave one sample's rows of what all samples share."""
+        shared = self._shared
+        if not shared:
+            return feeds
+        return {
+            name: array[: self._rows_per_sample[name]]
+            if name in self._shared
+            else array
+            for name, array in feeds.items()
+        }
 
     def _cut(
         self, array: npt.NDArray[Any], rows: int, start: int, used: int

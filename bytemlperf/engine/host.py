@@ -17,6 +17,8 @@ from bytemlperf.report.schema import Host
 
 __all__ = [
     "busy_host",
+    "cpu_flags",
+    "cpu_model",
     "describe_host",
     "package_versions",
     "source_commit",
@@ -55,7 +57,7 @@ def describe_host() -> Host:
     affinity = sorted(os.sched_getaffinity(0))
     governor = _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
     return Host(
-        cpu_model=_cpu_model(),
+        cpu_model=cpu_model(),
         architecture=platform.machine(),
         logical_cores=psutil.cpu_count(logical=True) or len(affinity),
         usable_cores=usable_cores(),
@@ -68,7 +70,7 @@ def describe_host() -> Host:
         in_container=Path("/.dockerenv").exists()
         or Path("/run/.containerenv").exists(),
         hypervisor=_read("/sys/hypervisor/type")
-        or ("yes" if "hypervisor" in _cpu_flags() else None),
+        or ("yes" if "hypervisor" in cpu_flags() else None),
     )
 
 
@@ -168,14 +170,26 @@ def _cpu_field(name: str) -> str:
     return ""
 
 
-def _cpu_model() -> str:
-    """Return the processor's marketing name."""
+def cpu_model() -> str:
+    """Return the processor's marketing name.
+
+    Returns
+    -------
+    str
+        As /proc/cpuinfo has it.
+    """
     return _cpu_field("model name") or platform.processor() or platform.machine()
 
 
-def _cpu_flags() -> set[str]:
-    """Return the processor's feature flags."""
-    return set(_cpu_field("flags").split())
+def cpu_flags() -> set[str]:
+    """Return the processor's feature flags.
+
+    Returns
+    -------
+    set of str
+        As /proc/cpuinfo has them: ``flags`` of x86, ``Features`` of Arm.
+    """
+    return set((_cpu_field("flags") or _cpu_field("Features")).split())
 
 
 def _os_name() -> str:

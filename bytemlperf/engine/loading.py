@@ -65,6 +65,7 @@ def load_batch_size(
     predicted_batch_ns: int,
     emitter: Emitter,
     phase: str = "load",
+    shared: tuple[str, ...] = (),
 ) -> Loaded:
     """Load a batch size and predict a few times, checking the answers.
 
@@ -86,6 +87,8 @@ def load_batch_size(
         Told of the phase.
     phase : str
         Its name.
+    shared : tuple of str
+        Inputs that are fed one sample's rows whatever the batch.
 
     Returns
     -------
@@ -117,6 +120,7 @@ def load_batch_size(
         rows_per_sample=rows_per_sample,
         output_names=output_names,
         loaded_batch_size=loaded,
+        shared=shared,
     )
     feeds = {
         name: array[: batch_size * rows_per_sample[name]]

@@ -37,6 +37,7 @@ from bytemlperf.engine.host import (
     package_versions,
     source_commit,
 )
+from bytemlperf.engine.host_card import host_card
 from bytemlperf.engine.loading import Loaded, load_batch_size
 from bytemlperf.engine.messages import (
     AccuracyDone,
@@ -134,7 +135,9 @@ class _Measurement:
             if busy is not None:
                 emitter.record(Warned(busy))
 
-        data = CalibrationData(self._arrays, self._rows_per_sample)
+        data = CalibrationData(
+            self._arrays, self._rows_per_sample, shared=self._prepared.samples.shared
+        )
         compiled = compile_model(
             backend,
             {
@@ -203,6 +206,7 @@ class _Measurement:
                 environment_kind=job.environment_kind,
                 random_generator=RNG_NAME,
                 interact_info=job.interact_info,
+                hardware_card=host_card() if job.on_host else job.hardware_card,
             ),
         )
 
@@ -216,6 +220,7 @@ class _Measurement:
             output_names=self._output_names,
             predicted_batch_ns=predicted_ns,
             emitter=self._emitter,
+            shared=self._prepared.samples.shared,
         )
 
     def _at_least(self, count: int) -> Mapping[str, npt.NDArray[Any]]:
@@ -385,5 +390,6 @@ def model_report(prepared: PreparedTask) -> ModelReport:
         artefact_bytes=model.bytes,
         parameter_count=model.parameter_count,
         build_seconds=model.build_seconds,
+        ops_per_sample=model.ops_per_sample,
         weights_licence=model.weights_licence,
     )

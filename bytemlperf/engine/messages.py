@@ -19,6 +19,7 @@ from bytemlperf.report.schema import (
     CompileReport,
     DatasetReport,
     Failure,
+    HardwareCard,
     ModelReport,
     NumericReport,
     Point,
@@ -128,6 +129,8 @@ class MeasureJob(msgspec.Struct, frozen=True, tag="measure"):
     earlier workers of the task did; the last one is the service time per sample of
     the last measured point, to predict others by, or None. `start_gate` is the socket
     where a warm point asks when to begin, if it begins together with other machines.
+    `hardware_card` has the peaks of the device; with `on_host` it is the worker's own
+    processor, described there.
     `percentiles` and `slos` are what each point's statistics say.
     """
 
@@ -148,6 +151,8 @@ class MeasureJob(msgspec.Struct, frozen=True, tag="measure"):
     environment_kind: str
     known_ns_per_sample: float | None = None
     start_gate: str | None = None
+    hardware_card: HardwareCard | None = None
+    on_host: bool = False
     percentiles: tuple[float, ...] = DEFAULT_PERCENTILES
     slos: tuple[Slo, ...] = ()
 

@@ -72,7 +72,9 @@ def serve_part(
             "interact_info": measure.interact_info,
         },
         workload.batch_sizes,
-        CalibrationData(arrays, rows_per_sample) if backend.need_quant else None,
+        CalibrationData(arrays, rows_per_sample, shared=prepared.samples.shared)
+        if backend.need_quant
+        else None,
         emitter,
     )
 
@@ -98,6 +100,7 @@ def serve_part(
             output_names=output_names(prepared.model_info),
             predicted_batch_ns=command.predicted_batch_ns,
             emitter=emitter,
+            shared=prepared.samples.shared,
         )
         point = measure_point(
             loaded,

@@ -53,6 +53,10 @@ class SessionRequest(msgspec.Struct, frozen=True, kw_only=True):
         As typed, for the report.
     resume : bool
         Whether results in `out_dir` are gone on with instead of replaced.
+    hardware_card : str
+        Peaks to hold the points against: a card's name or file; ``"host"``: of the
+        processor itself; ``"none"``; ``"auto"``: the host's for backends of the package
+        that run on it, else none.
     start_gate : str or None
         Socket where a warm point asks when to begin, on a machine of a cluster.
     percentiles : tuple of float
@@ -79,6 +83,7 @@ class SessionRequest(msgspec.Struct, frozen=True, kw_only=True):
     command_line: tuple[str, ...] = ()
     resume: bool = False
     start_gate: str | None = None
+    hardware_card: str = "auto"
     percentiles: tuple[float, ...] = DEFAULT_PERCENTILES
     slos: tuple[Slo, ...] = ()
     silence_seconds: float | None = None

@@ -38,9 +38,11 @@ from bytemlperf.launch.resume import (
 )
 from bytemlperf.launch.session_setup import (
     check_models,
+    chosen_card,
     find_backends,
     hash_models,
     locked_folder,
+    runs_on_host,
 )
 from bytemlperf.launch.task_run import TaskRun
 from bytemlperf.model_zoo import load_model_info
@@ -177,6 +179,7 @@ class _Session:
         self._observer = observer
         self._out = out
         self._ask = ask
+        self._card = chosen_card(request.hardware_card)
         self._interruption = interruption
         self._find_command = find_command
         self._preparation = Preparation(
@@ -383,6 +386,8 @@ class _Session:
             environment_kind=hardware.command.kind if hardware.command else "",
             known_ns_per_sample=done.ns_per_sample,
             start_gate=request.start_gate,
+            hardware_card=self._card,
+            on_host=runs_on_host(hardware.info, request.hardware_card),
             percentiles=request.percentiles,
             slos=request.slos,
         )

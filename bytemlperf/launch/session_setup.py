@@ -18,9 +18,21 @@ from bytemlperf.errors import ConfigError
 from bytemlperf.launch.request import SessionRequest
 from bytemlperf.launch.resume import load_request
 from bytemlperf.model_zoo import load_model_info
+from bytemlperf.report.hardware_card import read_card
+from bytemlperf.report.schema import HardwareCard
 from bytemlperf.report.storage import OutFolder
 
-__all__ = ["check_models", "find_backends", "hash_models", "locked_folder"]
+__all__ = [
+    "check_models",
+    "chosen_card",
+    "find_backends",
+    "hash_models",
+    "locked_folder",
+    "runs_on_host",
+]
+
+# Backends of the package whose device is the processor that the worker runs on.
+ON_HOST = {"CPU", "INDUCTOR", "ONNXRUNTIME", "OPENVINO"}
 
 
 def hash_models(request: SessionRequest) -> dict[str, str]:
@@ -93,6 +105,47 @@ def find_backends(request: SessionRequest) -> list[BackendInfo]:
         find_backend(name, request.backend_path) for name in request.hardware_types
     )
     return list({info.hardware_type: info for info in found}.values())
+
+
+def chosen_card(asked: str) -> HardwareCard | None:
+    """Read the card that was asked for.
+
+    Parameters
+    ----------
+    asked : str
+        A name, a file, ``"auto"``, ``"host"`` or ``"none"``.
+
+    Returns
+    -------
+    HardwareCard or None
+        None where no card is named: the host's own is made by the worker.
+
+    Raises
+    ------
+    ConfigError
+        There is no such card, or it is malformed.
+    """
+    return None if asked in {"auto", "host", "none"} else read_card(asked)
+
+
+def runs_on_host(info: BackendInfo, asked: str) -> bool:
+    """Tell whether points are held against the peaks of the worker's own processor.
+
+    Parameters
+    ----------
+    info : BackendInfo
+        Which backend.
+    asked : str
+        As in `chosen_card`.
+
+    Returns
+    -------
+    bool
+        Always with ``"host"``; with ``"auto"`` for the package's own backends that run
+        on it.
+    """
+    is_ours = info.origin == "package" and info.hardware_type in ON_HOST
+    return asked == "host" or (asked == "auto" and is_ours)
 
 
 @contextmanager

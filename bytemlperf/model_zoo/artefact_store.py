@@ -204,7 +204,8 @@ def hash_tree(path: Path, progress: Progress | None = None) -> str:
     path : Path
         A file gives the hash that ``sha256sum`` prints. A folder gives the hash of
         one line a file, ``<sha256>  <relative path>``, sorted by path: what
-        ``sha256sum`` prints of them, hashed again.
+        ``sha256sum`` prints of them, hashed again. An ``.onnx`` file whose weights
+        are beside it, in a file of its name and ``.data``, counts as a folder of both.
     progress : callable, optional
         Told of bytes done.
 
@@ -214,12 +215,12 @@ def hash_tree(path: Path, progress: Progress | None = None) -> str:
         64 hexadecimal digits.
     """
     files = _files(path)
-    total = sum(files.values())
+    total = sum(file.stat().st_size for file in files.values())
     done = 0
     lines = []
     for name in sorted(files):
         digest = hashlib.sha256()
-        with (path / name if name else path).open("rb") as stream:
+        with files[name].open("rb") as stream:
             while block := stream.read(1 << 22):
                 digest.update(block)
                 done += len(block)
@@ -231,15 +232,23 @@ def hash_tree(path: Path, progress: Progress | None = None) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _files(path: Path) -> dict[str, int]:
-    """Return the size of every file at or below a path."""
+def _files(path: Path) -> dict[str, Path]:
+    """Return every file of an artefact, by a name relative to it."""
     if path.is_file():
-        return {"": path.stat().st_size}
+        weights = path.with_name(f"{path.name}.data")
+        if path.suffix == ".onnx" and weights.is_file():
+            return {file.name: file for file in (path, weights)}
+        return {"": path}
     return {
-        found.relative_to(path).as_posix(): found.stat().st_size
+        found.relative_to(path).as_posix(): found
         for found in path.rglob("*")
         if found.is_file()
     }
+
+
+def _sizes(path: Path) -> dict[str, int]:
+    """Return the size of every file of an artefact."""
+    return {name: file.stat().st_size for name, file in _files(path).items()}
 
 
 def _describe(
@@ -247,15 +256,15 @@ def _describe(
 ) -> Entry:
     """Describe an artefact, once it and its files are on the disk for good."""
     path = folder / name
-    for relative in _files(path):
+    for file in _files(path).values():
         # A rename must never come before the content it names.
-        descriptor = os.open(path / relative if relative else path, os.O_RDONLY)
+        descriptor = os.open(file, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
     return Entry(
-        artefact=name, sha256=hash_tree(path, progress), sizes=_files(path), facts=facts
+        artefact=name, sha256=hash_tree(path, progress), sizes=_sizes(path), facts=facts
     )
 
 
@@ -266,6 +275,6 @@ def _read(folder: Path) -> Entry | None:
     except (FileNotFoundError, NotADirectoryError, *MALFORMED):
         return None
     artefact = folder / entry.artefact
-    if not artefact.exists() or _files(artefact) != entry.sizes:
+    if not artefact.exists() or _sizes(artefact) != entry.sizes:
         return None
     return entry

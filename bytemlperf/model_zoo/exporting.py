@@ -6,7 +6,7 @@ or an ``.onnx`` file, with a dynamic batch on axis 0 and the names of the model 
 
 from __future__ import annotations
 
-import io
+import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +16,11 @@ from bytemlperf.errors import PrepareError
 from bytemlperf.model_zoo.builders import Architecture
 from bytemlperf.model_zoo.builders.architecture import load_weights
 from bytemlperf.model_zoo.legacy_fields import plain_name
+from bytemlperf.model_zoo.precision import (
+    narrow_module,
+    narrow_weights,
+    quantize_dynamic,
+)
 from bytemlperf.model_zoo.schema import ModelInfo
 from bytemlperf.model_zoo.torchscript_file import trace_to_bytes
 from bytemlperf.model_zoo.weights import Weights
@@ -31,11 +36,21 @@ ARTEFACTS = {"pt": "model.pt", "saved_model": "saved_model", "onnx": "model.onnx
 PACKAGES = {
     "pt": ("torch",),
     "saved_model": ("tensorflow", "tensorflow-cpu"),
-    "onnx": ("torch", "onnx"),
+    "onnx": ("torch", "onnx", "onnxruntime"),
 }
 """Distributions whose version decides what is written, for each format."""
 
+STORED = {
+    ("pt", "FP32"), ("pt", "FP16"),
+    ("saved_model", "FP32"), ("saved_model", "FP16"),
+    ("onnx", "FP32"), ("onnx", "INT8"),
+}  # fmt: skip
+"""Precisions that weights can be stored in, for each format."""
+
 OPSET = 17
+
+MAX_ONNX_BYTES = 1_900_000_000
+"""Weights of more bytes stand beside the graph: a protobuf ends at 2 GiB."""
 
 
 def export_model(
@@ -62,7 +77,8 @@ def export_model(
     Raises
     ------
     PrepareError
-        The format cannot be built, or the names do not fit the architecture.
+        The format or precision cannot be built, or the names do not fit the
+        architecture.
     """
     writers: dict[str, Callable[[ModelInfo, Architecture, Weights, Path], None]] = {
         "pt": _write_torchscript,
@@ -73,6 +89,13 @@ def export_model(
         raise PrepareError(
             f"{info.model}: format {info.model_format!r} cannot be built",
             hint=f"formats that can: {', '.join(writers)}; or give a model_path",
+        )
+    if (info.model_format, info.model_precision) not in STORED:
+        known = ", ".join(" ".join(pair) for pair in sorted(STORED))
+        raise PrepareError(
+            f"{info.model}: {info.model_format} in {info.model_precision!r} cannot be "
+            "built",
+            hint=f"what can: {known}; or give a model_path",
         )
     name = ARTEFACTS[info.model_format]
     writers[info.model_format](info, architecture, weights, folder / name)
@@ -86,6 +109,8 @@ def _write_torchscript(
     import torch
 
     module = load_weights(architecture.torch_module(), weights, info.model)
+    if info.model_precision == "FP16":
+        module = narrow_module(module)
     example = architecture.example(1)
     _check_inputs(info, list(example))
     inputs = tuple(torch.from_numpy(array) for array in example.values())
@@ -98,6 +123,8 @@ def _write_saved_model(
     """Save the TensorFlow twin with one named signature."""
     import tensorflow as tf
 
+    if info.model_precision == "FP16":
+        weights = narrow_weights(weights)
     module = architecture.tensorflow_module(weights)
     function = module.serve.get_concrete_function()
     _check_inputs(
@@ -127,31 +154,52 @@ def _write_onnx(
     # The exporter takes no names that are numbers, which the original has.
     inputs = [f"input.{index}" for index in range(len(info.input_names))]
     outputs = [f"output.{index}" for index in range(len(info.output_names))]
-    body = io.BytesIO()
-    with warnings.catch_warnings():
-        # The exporter that traces keeps the names given here and writes plain
-        # convolutions; the newer one takes three times as long for a graph that is
-        # no faster.
-        warnings.filterwarnings("ignore", category=DeprecationWarning)
-        warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
-        torch.onnx.export(
-            module,
-            tuple(torch.from_numpy(array) for array in example.values()),
-            body,
-            dynamo=False,
-            opset_version=OPSET,
-            input_names=inputs,
-            output_names=outputs,
-            dynamic_axes={name: {0: "batch"} for name in inputs + outputs},
-        )
-    model = onnx.load_from_string(body.getvalue())
+    # Beside the file, because the exporter writes large weights one file each.
+    with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+        traced = Path(scratch) / "traced.onnx"
+        with warnings.catch_warnings():
+            # The exporter that traces keeps the names given here and writes plain
+            # convolutions; the newer one takes three times as long for a graph that
+            # is no faster.
+            warnings.filterwarnings("ignore", category=DeprecationWarning)
+            warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
+            torch.onnx.export(
+                module,
+                tuple(torch.from_numpy(array) for array in example.values()),
+                str(traced),
+                dynamo=False,
+                opset_version=OPSET,
+                input_names=inputs,
+                output_names=outputs,
+                dynamic_axes=_dynamic_axes(info, inputs, outputs),
+            )
+        model = onnx.load(traced)
     _rename(
         model.graph,
         dict(zip(inputs, info.input_names, strict=True))
         | dict(zip(outputs, info.output_names, strict=True)),
     )
+    if sum(array.nbytes for array in weights.values()) > MAX_ONNX_BYTES:
+        onnx.save_model(
+            model, path, save_as_external_data=True, location=f"{path.name}.data"
+        )
+        onnx.checker.check_model(str(path))
+        return
     onnx.checker.check_model(model)
     path.write_bytes(model.SerializeToString(deterministic=True))
+    if info.model_precision == "INT8":
+        quantize_dynamic(path)
+
+
+def _dynamic_axes(
+    info: ModelInfo, inputs: list[str], outputs: list[str]
+) -> dict[str, dict[int, str]]:
+    """Leave the rows of each tensor open: the batch, or what all samples share."""
+    axes = {name: {0: "batch"} for name in inputs + outputs}
+    for name, spec in zip(inputs, info.tensors, strict=True):
+        if spec.shared:
+            axes[name] = {0: f"{plain_name(spec.name)}_rows"}
+    return axes
 
 
 def _rename(graph: onnx.GraphProto, names: dict[str, str]) -> None:

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import msgspec
 
 from bytemlperf.errors import BytemlperfError, ConfigError, PrepareError, StorageError
-from bytemlperf.model_zoo import exporting, torchscript_file
+from bytemlperf.model_zoo import exporting, precision, torchscript_file
 from bytemlperf.model_zoo.artefact_store import (
     Entry,
     Progress,
@@ -32,6 +32,7 @@ from bytemlperf.model_zoo.checkpoints import (
     canonical_weights,
     choose_checkpoint,
 )
+from bytemlperf.model_zoo.operations import count_operations
 from bytemlperf.model_zoo.schema import ModelInfo
 from bytemlperf.model_zoo.weights import hash_weights
 
@@ -67,6 +68,9 @@ class PreparedModel(msgspec.Struct, frozen=True, kw_only=True):
         Trainable numbers; None for a user's model.
     cached : bool
         It was there already.
+    ops_per_sample : int or None
+        Operations of one sample's matrix products and convolutions, where they could be
+        counted when it was built.
     build_seconds : float
         What the build took, when it was built; 0 if nobody passed a clock.
     weights_licence : str or None
@@ -87,6 +91,7 @@ class PreparedModel(msgspec.Struct, frozen=True, kw_only=True):
     parameter_count: int | None
     cached: bool
     build_seconds: float = 0.0
+    ops_per_sample: int | None = None
     weights_licence: str | None = None
     weights_path: str = ""
 
@@ -230,6 +235,7 @@ def _key(
         architecture.source_text(),
         inspect.getsource(exporting),
         inspect.getsource(torchscript_file),
+        inspect.getsource(precision),
         chosen.checkpoint.sha256 if chosen else "seeded",
         repr(sorted(versions.items())),
     ]
@@ -264,9 +270,11 @@ def _build(
         report(f"writing {info.model_format}", 1, 3)
         exporting.export_model(info, architecture, weights, part)
         report("hashing weights", 2, 3)
+        ops = count_operations(info, architecture)
         return {
             "parameter_count": parameter_count,
             "weights_sha256": hash_weights(weights),
+            **({} if ops is None else {"ops_per_sample": ops}),
         }
     except (BytemlperfError, OSError, MemoryError):
         raise
@@ -306,6 +314,7 @@ def _describe(
         parameter_count=facts["parameter_count"],
         cached=cached,
         build_seconds=facts.get("build_seconds", 0.0),
+        ops_per_sample=facts.get("ops_per_sample"),
         weights_licence=chosen.checkpoint.licence if chosen else None,
         weights_path=chosen.path if chosen else "",
     )

@@ -19,14 +19,15 @@ from bytemlperf.model_zoo.builders import Architecture, find_architecture
 from bytemlperf.model_zoo.builders.architecture import load_weights
 from bytemlperf.model_zoo.checkpoints import WeightsFile, canonical_weights
 from bytemlperf.model_zoo.legacy_fields import plain_name
-from bytemlperf.model_zoo.prepare import PreparedModel
 from bytemlperf.model_zoo.schema import ModelInfo
 from bytemlperf.model_zoo.weights import hash_weights
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["forget_reference", "reference_outputs"]
+    from bytemlperf.model_zoo.prepare import PreparedModel
+
+__all__ = ["forget_reference", "reference_outputs", "run_module"]
 
 Array = npt.NDArray[Any]
 
@@ -86,18 +87,35 @@ def reference_outputs(
                 tensor.double() if tensor.is_floating_point() else tensor
             )
         with torch.inference_mode():
-            found = _run(info, architecture, module, inputs)
+            found = run_module(info, architecture, module, inputs)
         rows.append({n: v.cpu().numpy() for n, v in found.items()})
     return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
 
 
-def _run(
+def run_module(
     info: ModelInfo,
     architecture: Architecture,
     module: torch.nn.Module,
     inputs: dict[str, torch.Tensor],
 ) -> dict[str, torch.Tensor]:
-    """Run one sample, between the names and layouts of the model file."""
+    """Run one sample, between the names and layouts of the model file.
+
+    Parameters
+    ----------
+    info : ModelInfo
+        The model file.
+    architecture : Architecture
+        What its `builder` names.
+    module : torch.nn.Module
+        Its canonical module.
+    inputs : dict of str to torch.Tensor
+        One sample, by input name.
+
+    Returns
+    -------
+    dict of str to torch.Tensor
+        By output name.
+    """
     if info.framework == "Tensorflow":
         plain = {plain_name(name): tensor for name, tensor in inputs.items()}
         found = module(*architecture.twin_inputs(plain))

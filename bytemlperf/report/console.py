@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bytemlperf.report.certainty_table import CertaintyTable
+from bytemlperf.report.hardware_card import best_efficiency
 from bytemlperf.report.parts_table import parts_table
 from bytemlperf.report.plain_text import clean_line, clean_text
 from bytemlperf.report.points_table import PointsTable
@@ -237,6 +238,7 @@ def task_facts(result: TaskResult) -> list[tuple[str, str]]:
         ("host", result.provenance and _host(result.provenance)),
         ("compile", result.compile and _compile(result.compile)),
         ("load", _load(result.points)),
+        ("peak", _efficiency(result)),
         ("accuracy", result.accuracy and _accuracy(result.accuracy)),
         ("numeric", result.numeric and _numeric(result.numeric)),
         ("vendor", result.vendor_benchmark and _vendor(result.vendor_benchmark)),
@@ -290,6 +292,18 @@ def _compile(compiled: CompileReport) -> str:
         f"{format_duration_ns(compiled.duration_ns)}; load "
         f"{format_duration_ns(compiled.load_ns)}, first answer "
         f"{format_duration_ns(compiled.first_predict_ns)}"
+    )
+
+
+def _efficiency(result: TaskResult) -> str | None:
+    """Say what share of the device's peak the fastest point reached."""
+    found = best_efficiency(result)
+    if found is None:
+        return None
+    return (
+        f"{found.share:.1%} of {found.peak_ops_per_s / 1e12:.3g} {found.precision} "
+        f"TOPS at batch {found.batch_size} ({found.ops_per_s / 1e12:.3g} in products "
+        f"and convolutions; card: {found.sku})"
     )
 
 

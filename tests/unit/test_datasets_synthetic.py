@@ -190,3 +190,17 @@ def test_data_root_is_what_the_environment_says(tmp_path, monkeypatch):
     monkeypatch.setenv("BYTEMLPERF_DATA", str(tmp_path / "absent"))
     with pytest.raises(ConfigError, match=r"BYTEMLPERF_DATA=.*is not a folder"):
         find_data_root()
+
+
+def test_what_samples_share_is_the_same_in_all(tmp_path):
+    """Prompts are drawn once, pictures each; the cache says which is which."""
+    specs = (
+        TensorSpec("image", "float32", (1, 3, 8, 8), "image", 0, 1),
+        TensorSpec("text", "int64", (5, 7), "token_ids", 0, 99, shared=True),
+    )
+    prepared = prepare(tmp_path, specs)
+    arrays = open_arrays(prepared)
+    texts = arrays["text"].reshape(20, 5, 7)
+    assert (texts == texts[0]).all()
+    assert len(np.unique(arrays["image"], axis=0)) == 20
+    assert prepared.shared == ("text",)

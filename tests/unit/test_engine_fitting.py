@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from bytemlperf.backends import Backend
+from bytemlperf.engine.calibration import CalibrationData
 from bytemlperf.engine.fitting import FittedPredict, check_outputs
 from bytemlperf.errors import PredictError
 
@@ -94,3 +95,48 @@ def test_a_raising_predict_keeps_its_cause():
         predict.checked({"x": np.zeros((1, 1))})
 
     assert isinstance(raised.value.__cause__, RuntimeError)
+
+
+class Matcher(Backend):
+    """Holds each row of ``x`` against the prompts, which must come once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hardware_type = "MATCHER"
+        self.prompt_counts: list[int] = []
+
+    def predict(self, data):
+        self.prompt_counts.append(len(data["prompts"]))
+        return {"y": data["x"] @ data["prompts"].T}
+
+
+@pytest.mark.parametrize("count", [1, 4, 7])
+def test_what_all_samples_share_is_fed_once(count):
+    """However many samples are in a batch, padded or split, prompts are not many."""
+    backend = Matcher()
+    predict = FittedPredict(
+        backend,
+        rows_per_sample={"prompts": 3, "x": 1},
+        output_names=("y",),
+        loaded_batch_size=4,
+        shared=("prompts",),
+    )
+    prompts = np.arange(6, dtype=np.float32).reshape(3, 2)
+    x = np.arange(count * 2, dtype=np.float32).reshape(count, 2)
+
+    outputs = predict({"prompts": np.concatenate([prompts] * count), "x": x})
+
+    np.testing.assert_array_equal(outputs["y"], x @ prompts.T)
+    assert set(backend.prompt_counts) == {3}
+
+
+def test_calibration_batches_have_shared_rows_once():
+    """The dataloader a vendor calibrates with feeds what `predict` is fed."""
+    x = np.arange(10).reshape(5, 2)
+    prompts = np.concatenate([np.arange(3)] * 5)
+    data = CalibrationData(
+        {"x": x, "prompts": prompts}, {"x": 1, "prompts": 3}, 2, shared=("prompts",)
+    )
+
+    assert [len(batch["x"]) for batch in data] == [2, 2, 1]
+    assert all(batch["prompts"].tolist() == [0, 1, 2] for batch in data)

@@ -211,6 +211,7 @@ def _optimizations(facts: ModelFacts, threads: ThreadPlan) -> dict[str, Any]:
         "instance_count": threads.instance_count,
         "available_cores": threads.available_cores,
         "op_count": facts.op_count,
+        **({"arithmetic": facts.arithmetic} if facts.arithmetic else {}),
         **facts.optimizations,
         "warnings": [*threads.warnings, *facts.warnings],
     }

@@ -21,6 +21,7 @@ from bytemlperf.backends.runtimes.runtime import (
     ModelFacts,
     RuntimeRequest,
     fixed_batch,
+    mixed_name,
     precision_name,
 )
 from bytemlperf.backends.runtimes.threads import ThreadPlan
@@ -72,6 +73,7 @@ class OnnxruntimeRuntime:
         self.facts = ModelFacts(
             framework_version=f"onnxruntime {onnxruntime.__version__}",
             precision=source.precision,
+            arithmetic=source.arithmetic,
             op_count=source.op_count,
             run_op_count=source.op_count,
             input_dtypes=tuple(_numpy_name(tensor.type) for tensor in graph_inputs),
@@ -121,8 +123,9 @@ class OnnxruntimeRuntime:
 class _SourceFacts:
     """What the file itself says, before ONNX Runtime rewrites the graph."""
 
-    def __init__(self, precision: str, op_count: int) -> None:
+    def __init__(self, precision: str, op_count: int, arithmetic: str) -> None:
         self.precision = precision
+        self.arithmetic = arithmetic
         self.op_count = op_count
 
 
@@ -154,7 +157,7 @@ def _source_facts(path: str) -> _SourceFacts:
     for function in model.functions:
         operators += [node.op_type for node in function.node]
     if any(kind.startswith(QUANTIZED) for kind in operators):
-        return _SourceFacts("int8_mix", len(operators))
+        return _SourceFacts("int8_mix", len(operators), "int8 and fp32")
     sizes: Counter[str] = Counter()
     for tensor in model.graph.initializer:
         dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
@@ -162,8 +165,8 @@ def _source_facts(path: str) -> _SourceFacts:
     precision = precision_name(sizes)
     # There are next to no fp16 kernels for this processor: ONNX Runtime casts the
     # operands to fp32 and the result back.
-    suffix = "_mix" if precision in {"fp16", "bf16"} else ""
-    return _SourceFacts(f"{precision}{suffix}", len(operators))
+    arithmetic = "fp32" if precision in {"fp16", "bf16"} else precision
+    return _SourceFacts(mixed_name(precision, arithmetic), len(operators), arithmetic)
 
 
 def _operators(graph: Any) -> list[str]:

@@ -14,7 +14,14 @@ import numpy.typing as npt
 from bytemlperf.backends import Feeds, TensorInfo
 from bytemlperf.backends.runtimes.threads import ThreadPlan
 
-__all__ = ["ModelFacts", "Runtime", "RuntimeRequest", "fixed_batch", "precision_name"]
+__all__ = [
+    "ModelFacts",
+    "Runtime",
+    "RuntimeRequest",
+    "fixed_batch",
+    "mixed_name",
+    "precision_name",
+]
 
 PRECISION_NAMES = {
     "float64": "fp64",
@@ -71,6 +78,9 @@ class ModelFacts(msgspec.Struct, frozen=True):
         What was done at compile time, by name.
     warnings : tuple of str
         What the reader of the report has to know.
+    arithmetic : str
+        What products and convolutions are computed in, such as ``"fp32"``; empty if the
+        graph has none whose type is known.
     """
 
     framework_version: str
@@ -83,6 +93,7 @@ class ModelFacts(msgspec.Struct, frozen=True):
     fixed_batch_size: int | None
     optimizations: dict[str, Any]
     warnings: tuple[str, ...] = ()
+    arithmetic: str = ""
 
 
 class Runtime(Protocol):
@@ -114,6 +125,22 @@ def precision_name(weight_bytes: Mapping[str, int]) -> str:
     if not counted:
         return "none"
     return PRECISION_NAMES[max(counted, key=counted.__getitem__)]
+
+
+def mixed_name(stored: str, arithmetic: str) -> str:
+    """Name a precision by what weights are stored in and what is computed in.
+
+    Parameters
+    ----------
+    stored, arithmetic : str
+        Such as ``"fp16"`` and ``"fp32"``; an empty `arithmetic` is not known.
+
+    Returns
+    -------
+    str
+        Such as ``"fp16_mix"``: stored in one, computed in another.
+    """
+    return stored if arithmetic in ("", stored) else f"{stored}_mix"
 
 
 def fixed_batch(

@@ -20,6 +20,7 @@ from bytemlperf.backends.runtimes.runtime import (
     ModelFacts,
     RuntimeRequest,
     fixed_batch,
+    mixed_name,
 )
 from bytemlperf.backends.runtimes.torch_program import Program, open_program
 from bytemlperf.errors import CompileError, PredictError
@@ -59,7 +60,8 @@ class TorchRuntime:
         dtypes = {info.name: info.dtype or "unknown" for info in request.inputs}
         self.facts = ModelFacts(
             framework_version=f"torch {torch.__version__}",
-            precision=program.precision,
+            precision=mixed_name(program.precision, program.arithmetic),
+            arithmetic=program.arithmetic,
             op_count=program.op_count,
             run_op_count=program.op_count,
             input_dtypes=tuple(dtypes.get(name, "unknown") for name in self._order),

@@ -18,6 +18,10 @@ from bytemlperf.errors import CompileError
 
 __all__ = ["Program", "open_program"]
 
+PRODUCTS = frozenset(
+    {"aten::_convolution", "aten::conv1d", "aten::conv2d", "aten::conv3d"}
+    | {"aten::linear", "aten::addmm", "aten::mm", "aten::matmul", "aten::bmm"}
+)
 # Bookkeeping of TorchScript and torch.export, not work on tensors.
 NOT_OPERATORS = ("prim::", "<built-in function getitem>")
 
@@ -37,6 +41,8 @@ class Program:
         An operator may write to an input, or to a view of one.
     precision : str
         What the weights are stored in.
+    arithmetic : str
+        What products and convolutions are computed in; empty if not known.
     op_count : int
         Operators of the source graph.
     optimizations : dict
@@ -50,6 +56,7 @@ class Program:
         self.rows: tuple[int | None, ...] = ()
         self.writes_inputs = False
         self.precision = "none"
+        self.arithmetic = ""
         self.op_count = 0
         self.optimizations: dict[str, Any] = {}
 
@@ -96,28 +103,35 @@ def _open_script(path: str) -> Program:
         program.precision = _precision(weights, operators)
         program.writes_inputs = _writes_inputs(graph)
         program.arguments = _script_arguments(script)
-        program.call, program.optimizations = _optimize(script, weights)
+        _optimize(program, script, weights)
     return program
 
 
-def _optimize(script: Any, weights: list[Any]) -> tuple[Any, dict[str, Any]]:
+def _optimize(program: Program, script: Any, weights: list[Any]) -> None:
     """Freeze a module and, in fp32, prepack its weights and fold batch norms.
+
+    Freezing also widens, once and for all, weights that are stored narrow and cast
+    where they are used.
 
     Measured on ResNet-50 (one thread): 20 to 30 % less time at a difference of 5e-8;
     on BERT neither gain nor loss.
     """
     did: dict[str, Any] = {"graph_optimization_level": "none"}
+    program.call, program.optimizations = script, did
     try:
         frozen = torch.jit.freeze(script)
         did["graph_optimization_level"] = "freeze"
-        if all(w.dtype is torch.float32 for w in weights if w.is_floating_point()):
+        program.arithmetic = _arithmetic(frozen.graph)
+        if program.arithmetic == "fp32" or all(
+            w.dtype is torch.float32 for w in weights if w.is_floating_point()
+        ):
             frozen = torch.jit.optimize_for_inference(frozen)
             did["graph_optimization_level"] = "freeze, optimize_for_inference"
     except RuntimeError as error:
         # Some modules cannot be frozen; they run as they are, and the report says so.
         did["graph_optimization_refused"] = str(error).splitlines()[0]
-        return script, did
-    return frozen, did
+        return
+    program.call = frozen
 
 
 def _open_export(path: str) -> Program:
@@ -181,6 +195,22 @@ def _writes_inputs(graph: Any) -> bool:
     aliases = graph.alias_db()
     inputs = list(graph.inputs())[1:]
     return any(aliases.has_writers(value) for value in inputs)
+
+
+def _arithmetic(graph: Any) -> str:
+    """Name what most products and convolutions of a frozen graph are computed in."""
+    counted: Counter[str] = Counter()
+    for node in graph.nodes():
+        if node.kind() in PRODUCTS:
+            # Of a constant the type is known, and all operands have the same.
+            dtypes = {
+                value.type().dtype()
+                for value in node.inputs()
+                if value.node().kind() == "prim::Constant"
+                and isinstance(value.type(), torch.TensorType)
+            }
+            counted.update(str(d).removeprefix("torch.") for d in dtypes - {None})
+    return precision_name(counted) if counted else ""
 
 
 def _precision(weights: list[Any], operators: list[str]) -> str:

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from bytemlperf.model_zoo.builders.architecture import Architecture
-from bytemlperf.model_zoo.builders.bert import Bert, with_three_inputs
+from bytemlperf.model_zoo.builders.span import SpanEncoder, with_three_inputs
 from bytemlperf.model_zoo.builders.transformer import fit_for_tracing
-from bytemlperf.model_zoo.weights import Weights
 
 if TYPE_CHECKING:
-    import tensorflow as tf
     import torch
 
 __all__ = ["Albert", "albert_base"]
@@ -33,18 +30,19 @@ def albert_base() -> Albert:
     )
 
 
-class Albert(Bert):
-    """ALBERT with a span head; parameters as `Bert`, embeddings a sixth as wide."""
+class Albert(SpanEncoder):
+    """ALBERT with a span head, and embeddings a sixth as wide as the rest."""
 
-    source_modules: ClassVar[tuple[str, ...]] = (*Bert.source_modules, __name__)
+    source_modules: ClassVar[tuple[str, ...]] = (*SpanEncoder.source_modules, __name__)
 
     def torch_module(self) -> torch.nn.Module:
-        """Make the module; see `Bert.torch_module`.
+        """Make the module; see `Architecture.torch_module`.
 
         Returns
         -------
         torch.nn.Module
-            With the same inputs and outputs.
+            Token ids, attention mask and segment ids, integers (batch, length) ->
+            logits of start and end, (batch, length) each.
         """
         from transformers import AlbertConfig, AlbertForQuestionAnswering
 
@@ -58,18 +56,3 @@ class Albert(Bert):
             attn_implementation="eager",
         )
         return fit_for_tracing(with_three_inputs(AlbertForQuestionAnswering)(config))
-
-    def tensorflow_module(self, weights: Weights) -> tf.Module:
-        """Refuse: ALBERT is sold as TorchScript only.
-
-        Parameters
-        ----------
-        weights : mapping of str to ndarray
-            Not used.
-
-        Raises
-        ------
-        NotImplementedError
-            Always.
-        """
-        return Architecture.tensorflow_module(self, weights)

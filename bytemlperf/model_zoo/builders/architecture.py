@@ -221,7 +221,7 @@ class Architecture(abc.ABC):
 
         with torch.device("meta"):
             module = self.torch_module()
-        return sum(parameter.numel() for parameter in module.parameters())
+        return sum(p.numel() for p in module.parameters() if p.requires_grad)
 
     def source_text(self) -> str:
         """Return the text of everything here that decides what is built.

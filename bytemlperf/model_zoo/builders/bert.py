@@ -1,32 +1,22 @@
 """BERT that points at an answer's start and end.
 
 Input: nothing, or smaller sizes for tests. Output: an `Architecture`. The PyTorch
-module is that of transformers, with attention written out as products and a softmax:
-the graph that every compiler of TorchScript knows, and one whose branches do not depend
-on what the mask of the traced example held. Devlin et al., "BERT", 2018.
+module is that of transformers. Devlin et al., "BERT", 2018.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-import numpy.typing as npt
-
-from bytemlperf.model_zoo.builders.architecture import Architecture
-from bytemlperf.model_zoo.builders.transformer import (
-    draw_transformer_weight,
-    fit_for_tracing,
-)
-from bytemlperf.model_zoo.weights import Draw, Weights
+from bytemlperf.model_zoo.builders.span import SpanEncoder, with_three_inputs
+from bytemlperf.model_zoo.builders.transformer import fit_for_tracing
+from bytemlperf.model_zoo.weights import Weights
 
 if TYPE_CHECKING:
     import tensorflow as tf
     import torch
 
-__all__ = ["Bert", "bert_base", "with_three_inputs"]
-
-Array = npt.NDArray[Any]
+__all__ = ["Bert", "bert_base"]
 
 
 def bert_base() -> Bert:
@@ -42,42 +32,15 @@ def bert_base() -> Bert:
     )
 
 
-class Bert(Architecture):
-    """BERT with a span head.
-
-    Parameters
-    ----------
-    vocabulary : int
-        Token ids.
-    width, layers, heads, inner : int
-        Hidden size, layers, attention heads, hidden size of the feed-forward part.
-    length : int
-        Tokens of a sample.
-    """
+class Bert(SpanEncoder):
+    """BERT with a span head; parameters as `SpanEncoder`."""
 
     source_modules: ClassVar[tuple[str, ...]] = (
+        *SpanEncoder.source_modules,
         __name__,
         "bytemlperf.model_zoo.builders.encoder_tensorflow",
-        "bytemlperf.model_zoo.builders.transformer",
+        "bytemlperf.model_zoo.builders.tensorflow_table",
     )
-    packages: ClassVar[tuple[str, ...]] = ("torch", "numpy", "transformers")
-
-    def __init__(
-        self,
-        *,
-        vocabulary: int,
-        width: int,
-        layers: int,
-        heads: int,
-        inner: int,
-        length: int,
-    ) -> None:
-        self.vocabulary = vocabulary
-        self.width = width
-        self.layers = layers
-        self.heads = heads
-        self.inner = inner
-        self.length = length
 
     def torch_module(self) -> torch.nn.Module:
         """Make the module; see `Architecture.torch_module`.
@@ -99,50 +62,6 @@ class Bert(Architecture):
             attn_implementation="eager",
         )
         return fit_for_tracing(with_three_inputs(BertForQuestionAnswering)(config))
-
-    def draw(self, draw: Draw) -> Array:
-        """Draw one tensor: normal of deviation 0.02, see `Architecture.draw`.
-
-        Parameters
-        ----------
-        draw : Draw
-            Knows the tensor's name and shape.
-
-        Returns
-        -------
-        ndarray
-            float32.
-        """
-        values = draw_transformer_weight(draw)
-        if draw.name.endswith("word_embeddings.weight"):
-            values[0] = 0.0  # the padding token
-        return values
-
-    def example(self, batch_size: int, seed: int = 0) -> dict[str, Array]:
-        """Draw token ids with padding; see `Architecture.example`.
-
-        Parameters
-        ----------
-        batch_size : int
-            Samples, each of another length.
-        seed : int
-            Of the values.
-
-        Returns
-        -------
-        dict of str to ndarray
-            ``input_ids``, ``attention_mask``, ``token_type_ids``, int64.
-        """
-        random = np.random.Generator(np.random.PCG64(seed))
-        shape = (batch_size, self.length)
-        lengths = random.integers(self.length // 4, self.length + 1, (batch_size, 1))
-        position = np.arange(self.length)
-        mask = (position < lengths).astype(np.int64)
-        return {
-            "input_ids": random.integers(1, self.vocabulary, shape) * mask,
-            "attention_mask": mask,
-            "token_type_ids": (position >= self.length // 8) * mask,
-        }
 
     def tensorflow_module(self, weights: Weights) -> tf.Module:
         """Make the TensorFlow twin; see `Architecture.tensorflow_module`.
@@ -195,36 +114,3 @@ class Bert(Architecture):
         import torch
 
         return {"logits": torch.stack(results, dim=-1)}
-
-
-def with_three_inputs(base: Any) -> Any:
-    """Give a class of transformers positional inputs and a plain tuple of results.
-
-    Parameters
-    ----------
-    base : type
-        A class for question answering.
-
-    Returns
-    -------
-    type
-        Whose `forward` takes token ids, attention mask and segment ids, and returns
-        logits of start and end.
-    """
-
-    # The name ends like those of transformers, which reads a loss from it.
-    class PlainForQuestionAnswering(base):  # type: ignore[misc]
-        def forward(
-            self,
-            input_ids: torch.Tensor,
-            attention_mask: torch.Tensor,
-            token_type_ids: torch.Tensor,
-        ) -> tuple[torch.Tensor, torch.Tensor]:
-            found = super().forward(
-                input_ids=input_ids,
-                attention_mask=attention_mask,
-                token_type_ids=token_type_ids,
-            )
-            return found.start_logits, found.end_logits
-
-    return PlainForQuestionAnswering

@@ -1,4 +1,4 @@
-"""BERT and DistilBERT in TensorFlow, on the weights of the PyTorch ones.
+"""BERT and its kin in TensorFlow, on the weights of the PyTorch ones.
 
 Input: weights by the names of transformers. Output: `tf.Module` objects, written in the
 operations of the original: two-dimensional products, a bias, a mask that is added.
@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bytemlperf.model_zoo.builders.tensorflow_table import make_table
 from bytemlperf.model_zoo.weights import Weights
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-__all__ = ["make_bert", "make_distilbert"]
+__all__ = ["BERT_LAYER", "Encoder", "make_bert", "make_distilbert"]
 
 EPSILON = 1e-12
 # Added to the scores of padding: its exponential is 0 in float32.
 MASKED = -10000.0
 
-_BERT_LAYER = {
+BERT_LAYER = {
     "query": "attention.self.query",
     "key": "attention.self.key",
     "value": "attention.self.value",
@@ -59,8 +60,8 @@ def make_bert(weights: Weights, layers: int, *, heads: int, length: int) -> tf.M
     """
     import tensorflow as tf
 
-    encoder = _Encoder(
-        weights, "bert.encoder.layer", _BERT_LAYER, (layers, heads, length)
+    encoder = Encoder(
+        weights, "bert.encoder.layer", BERT_LAYER, (layers, heads, length)
     )
     ids = (None, length)
 
@@ -105,7 +106,7 @@ def make_distilbert(
     """
     import tensorflow as tf
 
-    encoder = _Encoder(
+    encoder = Encoder(
         weights,
         "distilbert.transformer.layer",
         _DISTILBERT_LAYER,
@@ -134,8 +135,23 @@ def make_distilbert(
     return Network()
 
 
-class _Encoder:
-    """The part that both models share, under either's names."""
+class Encoder:
+    """The part that all of them share, under any one's names.
+
+    Parameters
+    ----------
+    weights : mapping of str to ndarray
+        By canonical name.
+    prefix : str
+        What the names of a layer begin with, before its number.
+    names : dict of str to str
+        What each part of a layer is called.
+    sizes : tuple of int
+        Layers, attention heads, tokens of a sample.
+    turned_by : str, optional
+        Name of the table that queries and keys are turned by, position by position;
+        without one, positions are added to the tokens.
+    """
 
     def __init__(
         self,
@@ -143,37 +159,42 @@ class _Encoder:
         prefix: str,
         names: dict[str, str],
         sizes: tuple[int, int, int],
+        turned_by: str | None = None,
     ) -> None:
-        import tensorflow as tf
-
+        self.turned_by = turned_by
         self.prefix = prefix
         self.names = names
         self.layers, self.heads, self.length = sizes
-        self.width = len(weights["qa_outputs.weight"][0])
-        self.table = {
+        self.width = len(weights[f"{prefix}.0.{names['query']}.weight"])
+        self.table = make_table(
+            weights,
             # PyTorch keeps the matrices of layers as (out, in), those of embeddings
             # as (id, width).
-            name: tf.Variable(
-                array.T if array.ndim == 2 and "embeddings" not in name else array,
-                name=name,
-                trainable=False,
-            )
-            for name, array in weights.items()
-        }
+            lambda name, array: (
+                array.T if array.ndim == 2 and "embed" not in name else array
+            ),
+        )
 
     def embed(self, path: str, ids: tf.Tensor, segments: tf.Tensor | None) -> tf.Tensor:
         """Look tokens up; (batch, length) -> (batch * length, width)."""
         import tensorflow as tf
 
-        x = tf.gather(self.table[f"{path}.word_embeddings.weight"], ids)
-        x += self.table[f"{path}.position_embeddings.weight"][: self.length]
+        x = self.table.rows(f"{path}.word_embeddings.weight", ids)
+        if self.turned_by is None:
+            x += self.table[f"{path}.position_embeddings.weight"][: self.length]
         if segments is not None:
-            table = self.table[f"{path}.token_type_embeddings.weight"]
-            x += tf.gather(table, segments)
+            x += self.table.rows(f"{path}.token_type_embeddings.weight", segments)
         return self._norm(tf.reshape(x, (-1, self.width)), f"{path}.LayerNorm")
 
     def answer(self, x: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
         """Run all layers and the head; -> (batch, length, 2)."""
+        import tensorflow as tf
+
+        x = self.dense(self.encode(x, mask), "qa_outputs")
+        return tf.reshape(x, (-1, self.length, 2))
+
+    def encode(self, x: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+        """Run all layers; (batch * length, width) -> the same."""
         import tensorflow as tf
 
         bias = (1.0 - tf.cast(mask[:, None, None, :], tf.float32)) * MASKED
@@ -182,13 +203,13 @@ class _Encoder:
                 part: f"{self.prefix}.{index}.{name}"
                 for part, name in self.names.items()
             }
-            joined = self._dense(self._attend(x, bias, path), path["joined"])
+            joined = self.dense(self._attend(x, bias, path), path["joined"])
             x = self._norm(x + joined, path["joined_norm"])
-            inner = self._dense(x, path["inner"])
+            inner = self.dense(x, path["inner"])
             # The exact one, spelled out: graph optimisers know this pattern.
             inner = 0.5 * inner * (1.0 + tf.math.erf(inner * 0.5**0.5))
-            x = self._norm(x + self._dense(inner, path["outer"]), path["outer_norm"])
-        return tf.reshape(self._dense(x, "qa_outputs"), (-1, self.length, 2))
+            x = self._norm(x + self.dense(inner, path["outer"]), path["outer_norm"])
+        return x
 
     def _attend(self, x: tf.Tensor, bias: tf.Tensor, path: dict[str, str]) -> tf.Tensor:
         """Attend; (batch * length, width) -> the same."""
@@ -198,15 +219,27 @@ class _Encoder:
 
         def split(name: str) -> tf.Tensor:
             y = tf.reshape(
-                self._dense(x, path[name]), (-1, self.length, self.heads, size)
+                self.dense(x, path[name]), (-1, self.length, self.heads, size)
             )
             return tf.transpose(y, (0, 2, 1, 3))
 
-        scores = tf.matmul(split("query"), split("key"), transpose_b=True) * size**-0.5
+        query, key = self._turn(split("query")), self._turn(split("key"))
+        scores = tf.matmul(query, key, transpose_b=True) * size**-0.5
         mixed = tf.matmul(tf.nn.softmax(scores + bias), split("value"))
         return tf.reshape(tf.transpose(mixed, (0, 2, 1, 3)), (-1, self.width))
 
-    def _dense(self, x: tf.Tensor, path: str) -> tf.Tensor:
+    def _turn(self, x: tf.Tensor) -> tf.Tensor:
+        """Turn each pair of numbers by its position's angle, if there is a table."""
+        import tensorflow as tf
+
+        if self.turned_by is None:
+            return x
+        sine, cosine = tf.split(self.table[self.turned_by], 2, axis=-1)
+        sine, cosine = tf.repeat(sine, 2, axis=-1), tf.repeat(cosine, 2, axis=-1)
+        turned = tf.stack([-x[..., 1::2], x[..., ::2]], axis=-1)
+        return x * cosine + tf.reshape(turned, tf.shape(x)) * sine
+
+    def dense(self, x: tf.Tensor, path: str) -> tf.Tensor:
         """Multiply and add."""
         import tensorflow as tf
 

@@ -61,6 +61,7 @@ class ResNet(Architecture):
         "bytemlperf.model_zoo.builders.pictures",
         "bytemlperf.model_zoo.builders.resnet_tensorflow",
         "bytemlperf.model_zoo.builders.settling",
+        "bytemlperf.model_zoo.builders.tensorflow_table",
     )
 
     def __init__(

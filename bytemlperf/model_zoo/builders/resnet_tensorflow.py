@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bytemlperf.model_zoo.builders.tensorflow_table import make_table
 from bytemlperf.model_zoo.weights import Weights
 
 if TYPE_CHECKING:
@@ -42,13 +43,11 @@ def make_resnet(
     class Network(tf.Module):  # type: ignore[misc]  # tf has no types here
         def __init__(self) -> None:
             super().__init__()
-            self.table = {}
-            for name, array in weights.items():
-                # PyTorch keeps (out, in, height, width) and (out, in).
-                order = {4: (2, 3, 1, 0), 2: (1, 0), 1: (0,)}[array.ndim]
-                self.table[name] = tf.Variable(
-                    array.transpose(order), name=name, trainable=False
-                )
+            # PyTorch keeps (out, in, height, width) and (out, in).
+            orders = {4: (2, 3, 1, 0), 2: (1, 0), 1: (0,)}
+            self.table = make_table(
+                weights, lambda name, array: array.transpose(orders[array.ndim])
+            )
 
         def convolve(
             self, x: tf.Tensor, conv: str, norm: str, stride: int

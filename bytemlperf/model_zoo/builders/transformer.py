@@ -35,7 +35,7 @@ def fit_for_tracing(module: torch.nn.Module) -> torch.nn.Module:
     for part in module.modules():
         if getattr(part, "loss_type", "") is None:
             # Tracing reads the loss of every part; one without warns.
-            part.loss_type = module.loss_type
+            part.loss_type = module.loss_type or "ForSequenceClassification"
     return module.eval()
 
 

@@ -57,6 +57,7 @@ class WideDeep(Architecture):
     source_modules: ClassVar[tuple[str, ...]] = (
         __name__,
         "bytemlperf.model_zoo.builders.wide_deep_tensorflow",
+        "bytemlperf.model_zoo.builders.tensorflow_table",
     )
 
     def __init__(

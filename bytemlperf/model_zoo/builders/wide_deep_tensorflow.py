@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bytemlperf.model_zoo.builders.tensorflow_table import make_table
 from bytemlperf.model_zoo.weights import Weights
 
 if TYPE_CHECKING:
@@ -42,15 +43,11 @@ def make_wide_deep(weights: Weights, numbers: int) -> tf.Module:
     class Network(tf.Module):  # type: ignore[misc]  # tf has no types here
         def __init__(self) -> None:
             super().__init__()
-            self.table = {
+            self.table = make_table(
+                weights,
                 # PyTorch keeps the matrices of layers as (out, in).
-                name: tf.Variable(
-                    array.T if name.endswith(".weight") else array,
-                    name=name,
-                    trainable=False,
-                )
-                for name, array in weights.items()
-            }
+                lambda name, array: array.T if name.endswith(".weight") else array,
+            )
 
         def dense(self, x: tf.Tensor, path: str) -> tf.Tensor:
             product = tf.matmul(x, self.table[f"{path}.weight"])

@@ -10,6 +10,7 @@ from __future__ import annotations
 from bytemlperf.report.schema.compilation import CompileReport
 from bytemlperf.report.schema.conformance import ConformanceReport, RuleOutcome
 from bytemlperf.report.schema.distribution import Distribution, SeriesSecond
+from bytemlperf.report.schema.hardware_card import HardwareCard
 from bytemlperf.report.schema.invocation import InvocationIndex, NodeEntry, TaskEntry
 from bytemlperf.report.schema.point import (
     Point,
@@ -36,6 +37,7 @@ __all__ = [
     "DatasetReport",
     "Distribution",
     "Failure",
+    "HardwareCard",
     "Host",
     "InvocationIndex",
     "LatencyBlock",

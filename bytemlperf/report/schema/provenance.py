@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from bytemlperf.report.schema.hardware_card import HardwareCard
+
 __all__ = ["Host", "Provenance"]
 
 
@@ -44,3 +46,4 @@ class Provenance(msgspec.Struct, frozen=True):
     environment_kind: str
     random_generator: str
     interact_info: dict[str, Any] = {}
+    hardware_card: HardwareCard | None = None

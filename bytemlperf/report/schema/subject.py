@@ -22,6 +22,7 @@ class ModelReport(msgspec.Struct, frozen=True):
     artefact_bytes: int
     parameter_count: int | None
     build_seconds: float = 0.0
+    ops_per_sample: float | None = None
     weights_licence: str | None = None
 
 
