@@ -1,8 +1,8 @@
 """A command line in, one call into the launcher, an exit code out.
 
-The only module that prints and that decides exit codes: 0 ok, 1 an objective or gate
-not met, 2 usage, 3 a backend or a point failed, 4 ran but not a valid measurement, 130
-interrupted, 70 our own bug.
+The only module that prints and that decides exit codes: 0 ok, 1 an objective, gate or
+target missed, 2 usage, 3 a backend or a point failed, 4 ran but not a valid
+measurement, 130 interrupted, 70 our own bug.
 Each verb is a module of its own, ``<verb>_command.py``, which imports nothing heavy
 before its function runs, so that ``--help`` is quick.
 """
@@ -18,10 +18,14 @@ from cyclopts import App, CycloptsError, Parameter
 
 import bytemlperf
 from bytemlperf.cli.backend_command import backend
+from bytemlperf.cli.export_command import export
+from bytemlperf.cli.import_command import import_results
 from bytemlperf.cli.measure_command import measure
 from bytemlperf.cli.merge_command import merge
 from bytemlperf.cli.prepare_command import prepare
 from bytemlperf.cli.report_command import report
+from bytemlperf.cli.rerun_command import rerun
+from bytemlperf.cli.schema_command import schema
 from bytemlperf.errors import BytemlperfError
 
 __all__ = ["run"]
@@ -35,8 +39,8 @@ app = App(
     version=bytemlperf.__version__,
     help="Measure inference systems: how fast, how accurate, how faithful, how "
     "completely compiled a model is on a piece of hardware.",
-    help_epilogue="Exit codes: 0 ok, 1 an objective or gate not met, 2 usage, 3 a "
-    "backend or point failed, 4 ran but not a valid measurement, 130 interrupted.",
+    help_epilogue="Exit codes: 0 ok, 1 an objective, gate or target missed, 2 usage, 3 "
+    "a backend or point failed, 4 ran but not a valid measurement, 130 interrupted.",
     usage="Usage: python -m bytemlperf [VERB] --tasks all --hardware_type CPU",
     # The original's spelling; the parser takes dashes for underscores as well.
     default_parameter=Parameter(name_transform=lambda name: name),
@@ -48,6 +52,10 @@ app.command(prepare)
 app.command(merge)
 app.command(backend)
 app.command(report)
+app.command(export)
+app.command(import_results, name="import")
+app.command(rerun)
+app.command(schema)
 
 
 def run(argv: Sequence[str]) -> int:

@@ -74,6 +74,11 @@ class Overrides:
         --iterations alone there is none: so many queries are asked for, so many run.
     processes
         Processes that share the clients, each with its own instance of the model.
+    accuracy_target
+        Share of the reference score that accuracy must reach, or exit code 1: 0.99.
+    min_snr_db
+        Signal-to-noise ratio that every output must have, or exit code 1; left out, the
+        one that goes with the precision.
     """
 
     model: Annotated[str | None, Parameter(group=FIELDS)] = None
@@ -87,6 +92,8 @@ class Overrides:
     compile_only: Annotated[bool | None, flag(FIELDS, "--no_compile_only")] = None
     point_seconds: Annotated[float | None, Parameter(group=FIELDS)] = None
     processes: Annotated[int | None, Parameter(group=FIELDS)] = None
+    accuracy_target: Annotated[float | None, Parameter(group=FIELDS)] = None
+    min_snr_db: Annotated[float | None, Parameter(group=FIELDS)] = None
 
     def default_point_seconds(self, *, quick: bool) -> float | None:
         """Return the time limit of points whose workload sets none."""

@@ -18,12 +18,15 @@ from bytemlperf.datasets import PreparedSamples, open_labels
 from bytemlperf.engine.emitter import Emitter
 from bytemlperf.engine.fitting import FittedPredict
 from bytemlperf.engine.messages import PreparedTask
+from bytemlperf.engine.targets import check_accuracy, check_numerics
 from bytemlperf.report.schema import (
     AccuracyReport,
+    DifferenceBins,
     NumericOutput,
     NumericReport,
     WorstSample,
 )
+from bytemlperf.workloads import Workload
 
 __all__ = ["compare_with_reference", "score_accuracy"]
 
@@ -77,7 +80,7 @@ def score_accuracy(
     predict: FittedPredict,
     arrays: Arrays,
     prepared: PreparedTask,
-    data_percent: float,
+    workload: Workload,
     emitter: Emitter,
 ) -> AccuracyReport:
     """Score the backend's answers against the labels, if that means anything.
@@ -90,8 +93,9 @@ def score_accuracy(
         All samples.
     prepared : PreparedTask
         With the weights' origin and the dataset's metric.
-    data_percent : float
-        Share of the samples that is scored, (0, 100]; at least one is.
+    workload : Workload
+        Its `data_percent` says what share of the samples is scored (at least one is),
+        its `accuracy_target` what share of a reference score is enough.
     emitter : Emitter
         Told of the progress.
 
@@ -108,7 +112,7 @@ def score_accuracy(
         return AccuracyReport("unavailable", why)
     if prepared.model.weights == "seeded":
         return AccuracyReport("not_meaningful", "seeded weights")
-    count = max(1, round(samples.count * data_percent / 100))
+    count = max(1, round(samples.count * workload.data_percent / 100))
     outputs = predict_samples(predict, arrays, samples, count, emitter)
     score = quality.score(
         samples.metric,
@@ -117,6 +121,12 @@ def score_accuracy(
         np.arange(count),
         subset=samples.subset,
         output_roles=samples.output_roles,
+    )
+    targets, unjudged = check_accuracy(
+        score,
+        prepared.reference_scores,
+        samples.source_sha256.values(),
+        workload.accuracy_target,
     )
     return AccuracyReport(
         status="scored",
@@ -131,8 +141,10 @@ def score_accuracy(
         sample_count=score.sample_count,
         incomplete_count=score.incomplete_count,
         nonfinite_count=score.nonfinite_count,
-        data_percent=data_percent,
+        data_percent=workload.data_percent,
         subset=score.subset,
+        targets=targets,
+        unjudged=unjudged,
     )
 
 
@@ -140,6 +152,8 @@ def compare_with_reference(
     predict: FittedPredict,
     arrays: Arrays,
     prepared: PreparedTask,
+    workload: Workload,
+    precision: str,
     emitter: Emitter,
 ) -> NumericReport:
     """Compare the backend's outputs with the prepared reference.
@@ -152,6 +166,10 @@ def compare_with_reference(
         All samples.
     prepared : PreparedTask
         With the reference's file.
+    workload : Workload
+        May set the bound.
+    precision : str
+        That the backend says it computes in.
     emitter : Emitter
         Told of the progress.
 
@@ -179,6 +197,7 @@ def compare_with_reference(
     compared = quality.compare_outputs(
         reference, actual, reference_ids=ids, actual_ids=ids
     )
+    targets, unjudged = check_numerics(compared, precision, workload.min_snr_db)
     return NumericReport(
         status="compared",
         reference=prepared.reference,
@@ -191,6 +210,8 @@ def compare_with_reference(
             )
             for worst in compared.worst_samples
         ],
+        targets=targets,
+        unjudged=unjudged,
     )
 
 
@@ -214,4 +235,13 @@ def _output(difference: quality.OutputDifference) -> NumericOutput:
         p999_diff=difference.p999_diff,
         cosine_similarity=difference.cosine_similarity,
         snr_db=difference.snr_db,
+        mean_ulp=difference.mean_ulp,
+        p50_ulp=difference.p50_ulp,
+        p99_ulp=difference.p99_ulp,
+        max_ulp=difference.max_ulp,
+        bins=DifferenceBins(
+            zero_count=difference.bins.zero_count,
+            below=[(o.exponent, o.count) for o in difference.bins.below],
+            above=[(o.exponent, o.count) for o in difference.bins.above],
+        ),
     )

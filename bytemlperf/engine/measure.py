@@ -159,7 +159,7 @@ class _Measurement:
             emitter.record(CompileDone(report, compiled.batch_sizes))
         if self._workload.compile_only:
             return
-        self._judge_quality(first)
+        self._judge_quality(first, compiled)
         if self._workload.test_perf:
             count = self._workload.processes
             if count == 1:
@@ -227,7 +227,7 @@ class _Measurement:
         """Return at least `count` samples: all of them, repeated if need be."""
         return repeated(self._arrays, self._prepared.samples.count, count)
 
-    def _judge_quality(self, loaded: Loaded) -> None:
+    def _judge_quality(self, loaded: Loaded, compiled: Compiled) -> None:
         """Score accuracy and compare numerics, each unless done or not asked."""
         emitter, workload = self._emitter, self._workload
         if workload.test_accuracy:
@@ -238,7 +238,7 @@ class _Measurement:
                         loaded.predict,
                         self._arrays,
                         self._prepared,
-                        workload.data_percent,
+                        workload,
                         emitter,
                     )
                 ),
@@ -248,7 +248,12 @@ class _Measurement:
                 "numeric",
                 lambda: NumericDone(
                     compare_with_reference(
-                        loaded.predict, self._arrays, self._prepared, emitter
+                        loaded.predict,
+                        self._arrays,
+                        self._prepared,
+                        workload,
+                        compiled.result.compile_precision,
+                        emitter,
                     )
                 ),
             )

@@ -13,7 +13,7 @@ import msgspec
 
 from bytemlperf.datasets import PreparedSamples
 from bytemlperf.errors import WorkerError
-from bytemlperf.model_zoo import PreparedModel
+from bytemlperf.model_zoo import PreparedModel, ReferenceScore
 from bytemlperf.report.schema import (
     AccuracyReport,
     CompileReport,
@@ -89,6 +89,8 @@ class PreparedTask(msgspec.Struct, frozen=True):
         What the reference is, in words.
     reference_sample_count : int
         Samples in `reference_file`.
+    reference_scores : tuple of ReferenceScore
+        Of the model file.
     """
 
     model: PreparedModel | None
@@ -97,6 +99,7 @@ class PreparedTask(msgspec.Struct, frozen=True):
     reference_file: str | None = None
     reference: str | None = None
     reference_sample_count: int = 0
+    reference_scores: tuple[ReferenceScore, ...] = ()
 
 
 class DescribeJob(msgspec.Struct, frozen=True, tag="describe"):

@@ -42,7 +42,7 @@ from bytemlperf.engine.placement import (
     share_out,
 )
 from bytemlperf.engine.point_plan import MIN_QUERIES, PointPlan
-from bytemlperf.errors import PredictError, WorkerError
+from bytemlperf.errors import MALFORMED, PredictError, WorkerError
 from bytemlperf.report.schema import Failure, Point
 from bytemlperf.runtime.clock import now_ns
 
@@ -263,7 +263,7 @@ def _read_events(
         try:
             while (body := read_frame(stream)) is not None:
                 events.put((part, msgspec.msgpack.decode(body, type=Event)))
-        except (WorkerError, msgspec.MsgspecError) as error:
+        except (WorkerError, *MALFORMED) as error:
             failure = Failure("perf", type(error).__name__, str(error))
             events.put((part, Failed(failure)))
     events.put((part, None))

@@ -22,7 +22,7 @@ from bytemlperf.report.schema import (
     WarmUpReport,
 )
 from bytemlperf.runtime import Block, Histogram, Recording
-from bytemlperf.statistics.hdr import CELL_COUNT, cell_bounds, encode_counts
+from bytemlperf.statistics.hdr import CELL_COUNT, encode_counts
 from bytemlperf.statistics.summary import summarise
 
 __all__ = ["distribution", "latency_block", "point_from"]
@@ -41,7 +41,7 @@ def point_from(
     latency = distribution(recording.latency)
     schedule_lag = distribution(recording.schedule_lag)
     wakeup = distribution(recording.wakeup)
-    blocks = [latency_block(block, recording.latency.max) for block in recording.blocks]
+    blocks = [latency_block(block) for block in recording.blocks]
     statistics = (
         summarise(
             blocks_table(blocks, recording.latency.max),
@@ -143,18 +143,13 @@ def point_from(
     )
 
 
-def latency_block(block: Block, max_ns: int) -> LatencyBlock:
+def latency_block(block: Block) -> LatencyBlock:
     """Turn a block into the report's words."""
     text = ""
     if block.query_count:
         counts = np.zeros(CELL_COUNT, np.int64)
         counts[block.cells[:, 0]] = block.cells[:, 1]
-        first, last = (int(block.cells[place, 0]) for place in (0, -1))
-        text = encode_counts(
-            counts,
-            min_ns=cell_bounds(first)[0],
-            max_ns=min(max_ns, cell_bounds(last)[1]),
-        )
+        text = encode_counts(counts)
     return LatencyBlock(
         start_ns=block.start_ns,
         duration_ns=block.duration_ns,

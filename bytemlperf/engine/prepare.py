@@ -93,6 +93,7 @@ def prepare_task(job: PrepareJob, emitter: Emitter) -> None:
                 reference_file=str(reference[0]) if reference else None,
                 reference=info_reference(info) if reference else None,
                 reference_sample_count=reference[1] if reference else 0,
+                reference_scores=info.reference_scores,
             )
         )
     )

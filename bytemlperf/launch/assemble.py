@@ -28,10 +28,13 @@ from bytemlperf.errors import ConfigError
 from bytemlperf.launch.journal import JournalRecord, TaskOpened
 from bytemlperf.report.schema import (
     SCHEMA_VERSION,
+    AccuracyReport,
     Failure,
+    NumericReport,
     Point,
     Provenance,
     Status,
+    TargetCheck,
     TaskResult,
 )
 
@@ -93,7 +96,13 @@ def assemble_task(
         hardware_type=opened.hardware_type,
         backend_version=described.backend_version if described else None,
         status=task_status(
-            list(points.values()), failures, is_finished=finished is not None
+            list(points.values()),
+            failures,
+            is_finished=finished is not None,
+            missed=missed_targets(
+                accuracy.report if accuracy else None,
+                numeric.report if numeric else None,
+            ),
         ),
         workload=opened.workload,
         model=described.model if described else None,
@@ -115,7 +124,11 @@ def assemble_task(
 
 
 def task_status(
-    points: list[Point], failures: list[Failure], *, is_finished: bool
+    points: list[Point],
+    failures: list[Failure],
+    *,
+    is_finished: bool,
+    missed: list[TargetCheck] | None = None,
 ) -> Status:
     """Return the one word for a task; the worst that is true.
 
@@ -128,11 +141,13 @@ def task_status(
         counts as well.
     is_finished : bool
         Whether a worker said that all is done.
+    missed : list of TargetCheck, optional
+        Targets that were not met.
 
     Returns
     -------
     str
-        ``"failed"``, ``"interrupted"``, ``"invalid"`` or ``"ok"``.
+        ``"failed"``, ``"interrupted"``, ``"invalid"``, ``"off_target"`` or ``"ok"``.
     """
     if failures or any(point.ended_by == "failed" for point in points):
         return "failed"
@@ -140,7 +155,30 @@ def task_status(
         return "interrupted"
     if any(point.invalid_reasons for point in points):
         return "invalid"
-    return "ok"
+    return "off_target" if missed else "ok"
+
+
+def missed_targets(
+    accuracy: AccuracyReport | None, numeric: NumericReport | None
+) -> list[TargetCheck]:
+    """Return the targets that a task did not meet.
+
+    Parameters
+    ----------
+    accuracy : AccuracyReport or None
+        As far as it was scored.
+    numeric : NumericReport or None
+        As far as it was compared.
+
+    Returns
+    -------
+    list of TargetCheck
+        Empty if there is none, or no target.
+    """
+    checks = [
+        check for report in (accuracy, numeric) if report for check in report.targets
+    ]
+    return [check for check in checks if not check.is_met]
 
 
 def _first(records: list[JournalRecord], kind: type[Kind]) -> Kind | None:

@@ -22,12 +22,24 @@ from bytemlperf.runtime.clock import utc_now
 
 __all__ = ["EXIT_CODES", "EXIT_UNMET", "IndexFile", "exit_code", "unmet_slo_count"]
 
-# All was measured and is valid, but an objective or a gate is not met.
+# All was measured and is valid, but an objective, a gate or a target is not met.
 EXIT_UNMET = 1
 
-EXIT_CODES: dict[Status, int] = {"ok": 0, "failed": 3, "invalid": 4, "interrupted": 130}
+EXIT_CODES: dict[Status, int] = {
+    "ok": 0,
+    "off_target": EXIT_UNMET,
+    "failed": 3,
+    "invalid": 4,
+    "interrupted": 130,
+}
 # The worst first: one word for many tasks.
-SEVERITY: tuple[Status, ...] = ("interrupted", "failed", "invalid", "ok")
+SEVERITY: tuple[Status, ...] = (
+    "interrupted",
+    "failed",
+    "invalid",
+    "off_target",
+    "ok",
+)
 
 
 def exit_code(statuses: Iterable[Status]) -> int:
@@ -41,7 +53,7 @@ def exit_code(statuses: Iterable[Status]) -> int:
     Returns
     -------
     int
-        Of the worst one: 130 interrupted, 3 failed, 4 invalid, 0 ok.
+        Of the worst one: 130 interrupted, 3 failed, 4 invalid, 1 off target, 0 ok.
     """
     return EXIT_CODES[_worst(statuses)]
 

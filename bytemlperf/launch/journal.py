@@ -30,7 +30,7 @@ from bytemlperf.engine.messages import (
     VendorBenchmark,
     Warned,
 )
-from bytemlperf.errors import ConfigError, InternalError
+from bytemlperf.errors import MALFORMED, ConfigError, InternalError
 from bytemlperf.report.storage import storage_error, sync_folder
 
 __all__ = [
@@ -187,7 +187,7 @@ def parse_records(raw: bytes) -> JournalContents:
             break
         try:
             records.append(_decoder.decode(body))
-        except msgspec.MsgspecError:
+        except MALFORMED:
             # Whole but not ours: nothing after it can be trusted either.
             break
         start += HEAD_BYTES + length

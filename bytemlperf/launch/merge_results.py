@@ -14,7 +14,7 @@ from bytemlperf.engine.merge import merge_points
 from bytemlperf.engine.placement import Placement
 from bytemlperf.engine.point_plan import MIN_QUERIES
 from bytemlperf.errors import ConfigError
-from bytemlperf.launch.assemble import task_status
+from bytemlperf.launch.assemble import missed_targets, task_status
 from bytemlperf.report.schema import Point, TaskResult
 
 __all__ = ["merge_results"]
@@ -50,7 +50,7 @@ def merge_results(results: Sequence[TaskResult]) -> TaskResult:
     first = results[0]
     for number, other in enumerate(results[1:], start=2):
         _check_same(first, other, number)
-    clients = sum(int(result.workload["clients"]) for result in results)
+    clients = sum(_clients(result) for result in results)
     by_size = [
         {point.batch_size: point for point in result.points} for result in results
     ]
@@ -69,6 +69,8 @@ def merge_results(results: Sequence[TaskResult]) -> TaskResult:
             f"batch sizes {', '.join(map(str, left_out))} are not in every result"
         )
     failures = [failure for result in results for failure in result.failures]
+    accuracy = next((each.accuracy for each in results if each.accuracy), None)
+    numeric = next((each.numeric for each in results if each.numeric), None)
     return msgspec.structs.replace(
         first,
         workload={**first.workload, "clients": clients},
@@ -76,15 +78,27 @@ def merge_results(results: Sequence[TaskResult]) -> TaskResult:
             points,
             failures,
             is_finished=all(result.status != "interrupted" for result in results),
+            missed=missed_targets(accuracy, numeric),
         ),
-        accuracy=next((each.accuracy for each in results if each.accuracy), None),
-        numeric=next((each.numeric for each in results if each.numeric), None),
+        accuracy=accuracy,
+        numeric=numeric,
         points=points,
         failures=failures,
         warnings=warnings,
         log_file=None,
         duration_seconds=max(result.duration_seconds for result in results),
     )
+
+
+def _clients(result: TaskResult) -> int:
+    """Return how many clients a result was measured with."""
+    clients = result.workload.get("clients")
+    if not isinstance(clients, int) or clients < 1:
+        raise ConfigError(
+            f"{result.task}: workload.clients: expected a whole number >= 1, got "
+            f"{clients!r}"
+        )
+    return clients
 
 
 def _merged(points: list[Point], results: Sequence[TaskResult]) -> Point:

@@ -20,7 +20,7 @@ from bytemlperf.engine.messages import (
     Phase,
     Recorded,
 )
-from bytemlperf.errors import WorkerError
+from bytemlperf.errors import MALFORMED, WorkerError
 from bytemlperf.launch.frames import FrameBuffer, frame
 from bytemlperf.launch.interruption import Interruption
 from bytemlperf.launch.journal import is_durable
@@ -188,7 +188,7 @@ class WorkerWatch:
         try:
             for body in self._frames.feed(piece):
                 self._take(self._decoder.decode(body))
-        except (WorkerError, msgspec.MsgspecError) as error:
+        except (WorkerError, *MALFORMED) as error:
             self.trouble = Trouble(
                 "protocol", "broke the message protocol", str(error), self._tail()
             )

@@ -151,11 +151,15 @@ def _first_to_fetch(info: ModelInfo) -> Checkpoint:
     for checkpoint in info.weights:
         if checkpoint.can_be_fetched:
             return checkpoint
-    files = [checkpoint.file for checkpoint in info.weights]
-    where = f"; {files[0]} in the folder of real data would be taken" if files else ""
+    if not info.weights:
+        raise PrepareError(
+            f"{info.model}: no trained checkpoint of it is known",
+            hint="use weights seeded, or bring a model along with --model_path",
+        )
     raise PrepareError(
-        f"{info.model}: no trained checkpoint of it can be downloaded{where}",
-        hint="use weights auto or seeded, or bring a model along with --model_path",
+        f"{info.model}: its trained checkpoint cannot be downloaded; expected "
+        f"{info.weights[0].file} in the folder of real data",
+        hint="use weights seeded, or name the folder with --data_path",
     )
 
 

@@ -230,8 +230,12 @@ def _key(
         except metadata.PackageNotFoundError:
             # tensorflow and tensorflow-cpu are one package under two names.
             versions[package] = ""
+    # Scores and credits are about the model, not in it.
+    built = msgspec.structs.replace(
+        info, reference_scores=(), source=None, licence=None
+    )
     parts = [
-        msgspec.json.encode(info, order="deterministic").decode(),
+        msgspec.json.encode(built, order="deterministic").decode(),
         architecture.source_text(),
         inspect.getsource(exporting),
         inspect.getsource(torchscript_file),

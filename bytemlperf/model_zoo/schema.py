@@ -89,21 +89,36 @@ class Checkpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 class ReferenceScore(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 ):
-    """An accuracy that somebody published for this architecture.
+    """An accuracy that is known of this architecture.
 
     Parameters
     ----------
     metric : str
-        Such as ``"top1"``.
+        Such as ``"top1"``: a figure of the dataset's metric.
     value : float
-        In the metric's own unit.
+        In `unit`.
     source : str
         Who said so, of which weights.
+    unit : {"percent", "fraction", "nats"}, default "percent"
+        Shares are published in percent.
+    n : int, optional
+        What it was scored on, in the metric's unit. Without it a reference is for
+        people to read, and no run is judged by it.
+    data_sha256 : str, optional
+        A data file it was scored on, if others of the same size exist.
     """
 
     metric: Name
     value: float
     source: Name
+    unit: Literal["percent", "fraction", "nats"] = "percent"
+    n: Count | None = None
+    data_sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")] | None = None
+
+    @property
+    def fraction(self) -> float:
+        """The value in the unit that scores have: shares in [0, 1]."""
+        return self.value / 100 if self.unit == "percent" else self.value
 
 
 class ModelInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

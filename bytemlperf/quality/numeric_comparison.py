@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bytemlperf.errors import InternalError, PredictError
+from bytemlperf.quality.difference_bins import OctaveCounts, float32_ulps
 from bytemlperf.quality.numeric_result import (
     NumericComparison,
     OutputDifference,
@@ -36,6 +37,7 @@ from bytemlperf.quality.sample_outputs import (
 __all__ = ["compare_outputs"]
 
 PERCENTS = (50.0, 90.0, 99.0, 99.9)
+ULP_PERCENTS = (50.0, 99.0)
 WORST_COUNT = 5
 CHUNK_ELEMENTS = 1 << 20
 
@@ -119,6 +121,10 @@ _FIGURES = (
     "p999_diff",
     "cosine_similarity",
     "snr_db",
+    "mean_ulp",
+    "p50_ulp",
+    "p99_ulp",
+    "max_ulp",
 )
 _ADDITIVE = (
     "elements",
@@ -127,6 +133,7 @@ _ADDITIVE = (
     "right_nonfinite",
     "agreeing",
     "relative_sum",
+    "ulp_sum",
     "aa",
     "bb",
     "ab",
@@ -186,17 +193,17 @@ class _PairedOutput:
                     right[:, columns].astype(np.float64),
                 )
 
-    def differences(self) -> Iterator[Floats]:
-        """Read ``|d|`` of the elements finite on both sides.
+    def finite(self) -> Iterator[Pair]:
+        """Read the elements that are finite on both sides.
 
         Yields
         ------
-        numpy.ndarray
-            float64, shape (elements,), >= 0.
+        tuple of numpy.ndarray
+            Reference and actual, float64, shape (elements,).
         """
         for _, left, right in self.chunks():
-            with np.errstate(invalid="ignore"):
-                yield np.abs(left - right)[np.isfinite(left) & np.isfinite(right)]
+            both = np.isfinite(left) & np.isfinite(right)
+            yield left[both], right[both]
 
 
 class _Sums:
@@ -207,9 +214,11 @@ class _Sums:
         self.left_nonfinite = self.right_nonfinite = self.agreeing = 0
         self.mean = self.squares = 0.0
         self.relative_sum = self.largest_relative = self.largest = 0.0
+        self.ulp_sum = self.largest_ulp = 0.0
         self.aa = self.bb = self.ab = self.dd = 0.0
         self.sample_largest = np.zeros(sample_count)
         self.sample_disagreeing = np.zeros(sample_count, np.int64)
+        self.octaves = OctaveCounts()
 
     def merge(self, other: _Sums) -> None:
         both = self.compared + other.compared
@@ -224,6 +233,8 @@ class _Sums:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.largest = max(self.largest, other.largest)
         self.largest_relative = max(self.largest_relative, other.largest_relative)
+        self.largest_ulp = max(self.largest_ulp, other.largest_ulp)
+        self.octaves.merge(other.octaves)
         np.maximum(self.sample_largest, other.sample_largest, out=self.sample_largest)
         self.sample_disagreeing += other.sample_disagreeing
 
@@ -260,6 +271,9 @@ def _sum_chunk(part: slice, left: Floats, right: Floats, sample_count: int) -> _
         relative = difference / np.abs(np.where(a == 0.0, 1.0, a))
     sums.relative_sum = float(relative.sum())
     sums.largest_relative = float(relative.max())
+    ulps = float32_ulps(a, b)
+    sums.ulp_sum, sums.largest_ulp = float(ulps.sum()), float(ulps.max())
+    sums.octaves.add((b - a)[finite])
     sums.aa, sums.bb = float(np.vdot(a, a)), float(np.vdot(b, b))
     sums.ab, sums.dd = float(np.vdot(a, b)), float(np.vdot(difference, difference))
     return sums
@@ -268,12 +282,19 @@ def _sum_chunk(part: slice, left: Floats, right: Floats, sample_count: int) -> _
 def _finish(name: str, pairs: list[_PairedOutput], sums: _Sums) -> OutputDifference:
     def differences() -> Iterator[Floats]:
         for pair in pairs:
-            yield from pair.differences()
+            for left, right in pair.finite():
+                yield np.abs(left - right)
+
+    def ulps() -> Iterator[Floats]:
+        for pair in pairs:
+            for left, right in pair.finite():
+                yield float32_ulps(left, right)
 
     # Without a comparable element there is no figure, and none is made up.
     values: dict[str, float | None] = dict.fromkeys(_FIGURES)
     if sums.compared:
         p50, p90, p99, p999 = percentiles(differences, sums.compared, PERCENTS)
+        p50_ulp, p99_ulp = percentiles(ulps, sums.compared, ULP_PERCENTS)
         values = {
             "mean_diff": sums.mean,
             "std_diff": math.sqrt(sums.squares / sums.compared),
@@ -286,6 +307,10 @@ def _finish(name: str, pairs: list[_PairedOutput], sums: _Sums) -> OutputDiffere
             "p999_diff": p999,
             "cosine_similarity": _cosine(sums),
             "snr_db": _snr_db(sums),
+            "mean_ulp": sums.ulp_sum / sums.compared,
+            "p50_ulp": p50_ulp,
+            "p99_ulp": p99_ulp,
+            "max_ulp": sums.largest_ulp,
         }
     return OutputDifference(
         output=name,
@@ -294,6 +319,7 @@ def _finish(name: str, pairs: list[_PairedOutput], sums: _Sums) -> OutputDiffere
         reference_nonfinite_count=sums.left_nonfinite,
         actual_nonfinite_count=sums.right_nonfinite,
         agreeing_nonfinite_count=sums.agreeing,
+        bins=sums.octaves.freeze(),
         **values,
     )
 

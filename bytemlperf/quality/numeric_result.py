@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import msgspec
 
+from bytemlperf.quality.difference_bins import DifferenceBins
+
 __all__ = ["NumericComparison", "OutputDifference", "WorstSample"]
 
 
@@ -47,6 +49,10 @@ class OutputDifference(msgspec.Struct, frozen=True, kw_only=True):
     snr_db : float, optional
         ``10 log10(sum aa / sum dd)``, decibel; None if all d are 0 (it would be
         infinite) or the reference is all zeros.
+    mean_ulp, p50_ulp, p99_ulp, max_ulp : float, optional
+        ``|d|`` in units of last place of a float32 reference (`float32_ulps`).
+    bins : DifferenceBins
+        The distribution of ``b - a``, sign kept.
     """
 
     output: str
@@ -66,6 +72,11 @@ class OutputDifference(msgspec.Struct, frozen=True, kw_only=True):
     p999_diff: float | None
     cosine_similarity: float | None
     snr_db: float | None
+    mean_ulp: float | None
+    p50_ulp: float | None
+    p99_ulp: float | None
+    max_ulp: float | None
+    bins: DifferenceBins
 
     @property
     def disagreeing_nonfinite_count(self) -> int:

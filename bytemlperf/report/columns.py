@@ -74,14 +74,17 @@ def _percentile(name: str, percentile: float) -> PointColumn:
             format_duration_ns(value), percentile, point.latency.count
         )
         # What too few queries cannot carry is no number, in a file either.
-        return Cell(None if text.startswith("n<") else value, text)
+        return Cell(None if text.startswith(("n<", "-")) else value, text)
 
     return PointColumn(f"latency_{field}", name, cell)
 
 
 def _mean(key: str, heading: str, *parts: str) -> PointColumn:
     def cell(point: Point) -> Cell:
-        value = sum(getattr(point, part).mean_ns for part in parts)
+        found = [getattr(point, part) for part in parts]
+        if not any(each.count for each in found):
+            return Cell(None, "-")
+        value = sum(each.mean_ns for each in found)
         return Cell(value, format_duration_ns(value))
 
     return PointColumn(key, heading, cell)
@@ -92,11 +95,26 @@ def _rate(point: Point) -> Cell:
     return Cell(value, format_rate(value))
 
 
+def _rate_end(key: str, heading: str) -> PointColumn:
+    """Name an end of the rate's 95 % interval."""
+
+    def cell(point: Point) -> Cell:
+        statistics = point.statistics
+        value = (
+            getattr(statistics.throughput_samples_per_s, key) if statistics else None
+        )
+        return Cell(value, "-" if value is None else format_rate(value))
+
+    return PointColumn(f"throughput_{key}_samples_per_s", heading, cell)
+
+
 POINT_COLUMNS = (
     _plain("batch_size", "batch size"),
     _plain("clients", "clients"),
     _plain("query_count", "queries"),
     PointColumn("throughput_samples_per_s", "samples/s", _rate),
+    _rate_end("low", "95 % from"),
+    _rate_end("high", "to"),
     _percentile("p50", 50),
     _percentile("p90", 90),
     _percentile("p99", 99),
@@ -104,8 +122,10 @@ POINT_COLUMNS = (
     PointColumn(
         "latency_max_ns",
         "max",
-        lambda point: Cell(
-            point.latency.max_ns, format_duration_ns(point.latency.max_ns)
+        lambda point: (
+            Cell(point.latency.max_ns, format_duration_ns(point.latency.max_ns))
+            if point.latency.count
+            else Cell(None, "-")
         ),
     ),
     _mean("queue_wait_mean_ns", "mean queue", "queue_wait"),
@@ -115,19 +135,29 @@ POINT_COLUMNS = (
     PointColumn(
         "mean_batch_samples",
         "mean batch",
-        lambda point: Cell(
-            point.mean_batch_samples, format_rate(point.mean_batch_samples)
+        lambda point: (
+            Cell(point.mean_batch_samples, format_rate(point.mean_batch_samples))
+            if point.mean_batch_samples
+            else Cell(None, "-")
         ),
     ),
     PointColumn(
         "cpu_percent",
         "CPU",
-        lambda point: Cell(point.cpu_percent, f"{point.cpu_percent:.0f} %"),
+        lambda point: (
+            Cell(point.cpu_percent, f"{point.cpu_percent:.0f} %")
+            if point.cpu_percent
+            else Cell(None, "-")
+        ),
     ),
     PointColumn(
         "peak_rss_bytes",
         "peak memory",
-        lambda point: Cell(point.peak_rss_bytes, format_bytes(point.peak_rss_bytes)),
+        lambda point: (
+            Cell(point.peak_rss_bytes, format_bytes(point.peak_rss_bytes))
+            if point.peak_rss_bytes
+            else Cell(None, "-")
+        ),
     ),
     PointColumn(
         "verdict", "verdict", lambda point: Cell(verdict(point), verdict(point))

@@ -36,6 +36,7 @@ from bytemlperf.report.schema import (
     TaskResult,
 )
 from bytemlperf.report.schema.statistics import SloJudgement
+from bytemlperf.report.target_words import missed_sentence, target_summary
 from bytemlperf.report.units import (
     format_bytes,
     format_count,
@@ -51,6 +52,7 @@ __all__ = ["invocation_report", "open_console", "task_facts", "task_notes",
 PIPE_WIDTH = 160
 STATUS_STYLES = {
     "ok": "bold green",
+    "off_target": "bold red",
     "invalid": "bold yellow",
     "failed": "bold red",
     "interrupted": "bold yellow",
@@ -252,10 +254,11 @@ def _model(model: ModelReport) -> str:
         if model.parameter_count is not None
         else ""
     )
+    licence = f", {model.weights_licence}" if model.weights_licence else ""
     return (
         f"{model.framework} {model.format} {model.precision}{parameters}, "
-        f"{format_bytes(model.artefact_bytes)}; weights: {model.weights} "
-        f"({model.weights_source})"
+        f"{format_bytes(model.artefact_bytes)}; weights: {model.weights}"
+        f"{licence} ({model.weights_source})"
     )
 
 
@@ -336,7 +339,7 @@ def _accuracy(accuracy: AccuracyReport) -> str:
     notes = "".join(f", {count} {what}" for count, what in left_out if count)
     return (
         f"{', '.join(scores)} (95 % interval) on {format_count(accuracy.n)} "
-        f"{accuracy.unit or 'samples'}{notes}"
+        f"{accuracy.unit or 'samples'}{notes}{target_summary(accuracy)}"
     )
 
 
@@ -356,6 +359,7 @@ def _numeric(numeric: NumericReport) -> str:
         f"max relative {format_ratio(overall.max_rel_diff)}, "
         f"cosine {'-' if cosine is None else f'{cosine:.7f}'}{nonfinite}; "
         f"{numeric.sample_count} samples against {numeric.reference}"
+        f"{target_summary(numeric)}"
     )
 
 
@@ -394,6 +398,10 @@ def task_notes(result: TaskResult) -> Iterable[tuple[str, Text]]:
             yield name, _note(judgement.verdict.upper(), _slo(judgement), style)
         for error in point.errors:
             yield name, _note("error", error, "red")
+    for name, report in (("accuracy", result.accuracy), ("numeric", result.numeric)):
+        for check in report.targets if report else ():
+            if not check.is_met:
+                yield name, _note("OFF TARGET", missed_sentence(check), "bold red")
     for skipped in result.skipped:
         yield f"batch {skipped.batch_size}", _note("skipped", _skip(skipped), "yellow")
     for failure in result.failures:

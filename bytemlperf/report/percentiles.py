@@ -25,7 +25,10 @@ def shown_percentile(text: str, percentile: float, count: int) -> str:
     Returns
     -------
     str
-        `text`, or such as ``"n<459"`` if there are not enough samples.
+        `text`, or such as ``"n<459"`` if there are not enough samples; ``"-"`` if there
+        are none.
     """
+    if not count:
+        return "-"
     needed = min_count(percentile)
     return text if count >= needed else f"n<{needed}"

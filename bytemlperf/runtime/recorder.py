@@ -149,7 +149,7 @@ class Histogram:
         str
             One line of text.
         """
-        return encode_counts(self.counts, min_ns=self.min, max_ns=self.max)
+        return encode_counts(self.counts)
 
     def percentile(self, percentile: float) -> int:
         """Smallest recorded value that so many percent of all values do not exceed.

@@ -225,7 +225,8 @@ def quantile_estimate(
     rank = max(1, math.ceil(round(share * count, 6)))
     place = int(np.searchsorted(cumulated, rank))
     not_above = table.counts[:, : place + 1].sum(axis=1).astype(np.float64)
-    reached = cumulated[place] / count
+    # A plain float: what comes of it goes into messages and files.
+    reached = float(cumulated[place]) / count
     effective, batch_count = float(count), 0
     batches = settled_batches(not_above, table.query_counts.astype(np.float64))
     if batches is not None:

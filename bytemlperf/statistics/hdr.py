@@ -116,15 +116,13 @@ def decode_counts(text: str | bytes) -> npt.NDArray[np.int64]:
     return np.array(found.counts, dtype=np.int64)
 
 
-def encode_counts(counts: npt.NDArray[np.int64], *, min_ns: int, max_ns: int) -> str:
+def encode_counts(counts: npt.NDArray[np.int64]) -> str:
     """Write the V2 compressed, base64 form, as the hdrhistogram package does.
 
     Parameters
     ----------
     counts : ndarray
         int64, shape (33792,).
-    min_ns, max_ns : int
-        Smallest and largest value.
 
     Returns
     -------
@@ -136,8 +134,9 @@ def encode_counts(counts: npt.NDArray[np.int64], *, min_ns: int, max_ns: int) ->
     packed = np.ascontiguousarray(counts)
     ctypes.memmove(out.counts, packed.ctypes.data, packed.nbytes)
     out.total_count = int(packed.sum())
-    out.min_value = min_ns
-    out.max_value = max_ns
+    # The package's native code reads as many cells as this says, whatever it says.
+    used = np.flatnonzero(packed)
+    out.max_value = cell_bounds(int(used[-1]))[0] if used.size else 0
     encoded: bytes = out.encode()
     return encoded.decode("ascii")
 

@@ -45,6 +45,11 @@ class Workload(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     processes : int, default 1
         Processes that share the clients out among themselves, each with its own event
         loop and its own instance of the model, >= 1 and at most `clients`.
+    accuracy_target : float, default 0.99
+        Share of a reference score that a score must reach, (0, 1].
+    min_snr_db : float or None, default None
+        Signal-to-noise ratio that each output must have against the reference; None
+        takes the one that goes with the precision.
     """
 
     model: Annotated[str, msgspec.Meta(min_length=1)]
@@ -58,6 +63,8 @@ class Workload(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     compile_only: bool = False
     point_seconds: Annotated[float, msgspec.Meta(gt=0)] | None = None
     processes: Positive = 1
+    accuracy_target: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.99
+    min_snr_db: float | None = None
 
     def __post_init__(self) -> None:
         if self.processes > self.clients:

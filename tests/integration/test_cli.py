@@ -123,7 +123,7 @@ def test_cpu_is_faithful_and_says_that_weights_are_seeded(cache, workload, tmp_p
     done = bytemlperf(
         cache, "--tasks", workload, "--hardware_type", "CPU",
         "--iterations", 20, "--batch_sizes", "8", "--out", out, "--ui", "none",
-        timeout=390,
+        "--weights", "seeded", timeout=390,
     )  # fmt: skip
 
     assert done.returncode in (0, 4), done.stderr
@@ -136,6 +136,25 @@ def test_cpu_is_faithful_and_says_that_weights_are_seeded(cache, workload, tmp_p
     assert result.accuracy.values == {}
     assert result.model is not None
     assert result.model.weights == "seeded"
+    assert [check.is_met for check in result.numeric.targets] == [True, True]
+
+
+def test_a_missed_target_is_exit_code_1(cache, workload, tmp_path):
+    """All is measured and kept; the figure, its bound and its origin are named."""
+    out = tmp_path / "out"
+
+    done = bytemlperf(
+        cache, "--tasks", workload, "--hardware_type", "CPU", "--no_test_perf",
+        "--weights", "seeded", "--min_snr_db", 300, "--out", out, "--ui", "plain",
+        timeout=390,
+    )  # fmt: skip
+
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "expected at least 300 (min_snr_db of the workload)" in done.stdout
+    result = read_result(out / "CPU" / "small" / "result.json")
+    assert result.status == "off_target"
+    assert result.numeric is not None
+    assert result.numeric.status == "compared"
 
 
 VENDOR_FAULTS = {

@@ -20,22 +20,27 @@ if __name__ == "__main__":
 with atheris.instrument_imports(include=["bytemlperf", "hdrh"]):
     from reliability.fuzz_targets import TARGETS, seeds
 
+MAX_BYTES = 1 << 16
+
 
 def main() -> None:
     """Fuzz one target until the time is over or something is found."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("target", choices=sorted(TARGETS))
     parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--corpus", type=Path, default=None, help="kept between runs")
     arguments = parser.parse_args()
-    corpus = Path(tempfile.mkdtemp(prefix="bytemlperf-corpus-"))
+    corpus = arguments.corpus or Path(tempfile.mkdtemp(prefix="bytemlperf-corpus-"))
+    corpus.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(seeds(arguments.target)):
-        (corpus / str(number)).write_bytes(seed)
+        (corpus / f"seed-{number}").write_bytes(seed)
     atheris.Setup(
         [
             sys.argv[0],
             f"-max_total_time={arguments.seconds}",
             "-rss_limit_mb=2048",
             "-timeout=10",
+            f"-max_len={MAX_BYTES}",
             "-print_final_stats=1",
             "-verbosity=0",
             f"-artifact_prefix={corpus}/",

@@ -11,25 +11,43 @@ import json
 import tempfile
 import zlib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from cyclopts import CycloptsError
+from rich.console import Console
 from support.sample_results import make_point, make_result
 
 from bytemlperf import model_zoo, workloads
 from bytemlperf.backends.compile_result import parse_compile_result
 from bytemlperf.cli import app
-from bytemlperf.engine.messages import PointDone, Warned
+from bytemlperf.engine.messages import (
+    Event,
+    Failed,
+    Phase,
+    PointDone,
+    Progress,
+    Warned,
+)
 from bytemlperf.errors import MALFORMED, BytemlperfError
 from bytemlperf.launch.answers import parse_profile
+from bytemlperf.launch.assemble import assemble_task
+from bytemlperf.launch.done import Done, with_record
+from bytemlperf.launch.frames import FrameBuffer, frame
 from bytemlperf.launch.journal import Journal, TaskOpened, parse_records
+from bytemlperf.launch.merge_results import merge_results
 from bytemlperf.launch.requirements_file import read_requirements
 from bytemlperf.launch.resume import REQUEST_NAME, load_request
 from bytemlperf.model_zoo.schema import parse_model_info
+from bytemlperf.report.collect import Collected
+from bytemlperf.report.console import task_report
+from bytemlperf.report.page import render_page
+from bytemlperf.report.schema import Failure
 from bytemlperf.report.storage import read_index, read_result
 from bytemlperf.runtime import Histogram
+from bytemlperf.runtime.trace import read_trace
 from bytemlperf.workloads.schema import parse_workload
 
 __all__ = ["TARGETS", "Target"]
@@ -37,6 +55,8 @@ __all__ = ["TARGETS", "Target"]
 Target = Callable[[bytes], object]
 # V2, compressed: the cookie of http://hdrhistogram.org's encoding.
 HDR_COOKIE = (0x1C849314).to_bytes(4, "big")
+JOURNAL_RECORDS = 3
+CONSOLE = Console(width=100)
 FOLDER = Path(tempfile.mkdtemp(prefix="bytemlperf-fuzz-"))
 
 
@@ -80,6 +100,48 @@ def _histogram_payload(data: bytes) -> object:
     return Histogram.decode(base64.b64encode(envelope + packed))
 
 
+def _journal_record(data: bytes) -> object:
+    """Put damage behind the checksum, after good records, and go on with them all."""
+    head = len(data).to_bytes(4, "big") + zlib.crc32(data).to_bytes(4, "big")
+    records = parse_records(_journal() + head + data).records
+    done = Done((), (), None)
+    for record in records:
+        done = with_record(done, record)
+    assert len(records) >= JOURNAL_RECORDS
+    return assemble_task(records, log_file=None, duration_seconds=0.0)
+
+
+def _worker_says(data: bytes) -> object:
+    """Read what a vendor's code has written to the pipe, in two pieces."""
+    frames = FrameBuffer()
+    half = len(data) // 2
+    pieces = (data[:half], data[half:])
+    bodies = [body for piece in pieces for body in frames.feed(piece)]
+    return [_decoded_event(body) for body in bodies]
+
+
+def _decoded_event(body: bytes) -> Event:
+    try:
+        return msgspec.msgpack.decode(body, type=Event)
+    except MALFORMED as error:
+        raise msgspec.DecodeError(str(error)) from error
+
+
+def _reports(path: Path) -> object:
+    """Show a result in every way that it can be shown."""
+    result = read_result(path)
+    collected = [Collected("fuzz", path, result)]
+    page = render_page(collected, generated_at_utc="now", version="0")
+    with CONSOLE.capture():
+        CONSOLE.print(task_report(result))
+    return page
+
+
+def _merged(path: Path) -> object:
+    result = read_result(path)
+    return merge_results([result, result])
+
+
 def _request_file(path: Path) -> object:
     path.replace(FOLDER / REQUEST_NAME)
     return load_request(FOLDER)
@@ -96,7 +158,13 @@ RAW: dict[str, Target] = {
     "index": _in_file("index.json", read_index),
     "request": _in_file("request", _request_file),
     "requirements": _in_file("requirements.txt", read_requirements),
+    "reports": _in_file("shown.json", _reports),
+    "merge": _in_file("merged.json", _merged),
+    "trace_csv": _in_file("trace.csv", read_trace),
+    "trace_jsonl": _in_file("trace.jsonl", read_trace),
+    "worker": _worker_says,
     "journal": parse_records,
+    "journal_record": _journal_record,
     "histogram": Histogram.decode,
     "histogram_payload": _histogram_payload,
     "command_line": _command_line,
@@ -138,6 +206,7 @@ def seeds(name: str) -> list[bytes]:
     return [_SEEDS[name]()]
 
 
+@cache
 def _journal() -> bytes:
     path = FOLDER / "seed.bin"
     path.unlink(missing_ok=True)
@@ -148,7 +217,27 @@ def _journal() -> bytes:
     return path.read_bytes()
 
 
+def _said() -> bytes:
+    events: tuple[Event, ...] = (
+        Phase("perf", 10.0, "x", 4),
+        Progress(1, 2, "x"),
+        PointDone(make_point(4, query_count=10)),
+        Failed(Failure("perf", "killed", "x", batch_size=4)),
+    )
+    return b"".join(frame(msgspec.msgpack.encode(event)) for event in events)
+
+
 _SEEDS: dict[str, Callable[[], bytes]] = {
+    "reports": lambda: msgspec.json.encode(make_result()),
+    "merge": lambda: msgspec.json.encode(
+        msgspec.structs.replace(make_result(), workload={"clients": 3})
+    ),
+    "trace_csv": lambda: b"timestamp_ms,size\n0,1\n1.5,2\n1e1,1\n",
+    "trace_jsonl": lambda: b'{"timestamp_us": 3, "size": 2}\n{"timestamp_us": 4.5}\n',
+    "worker": _said,
+    "journal_record": lambda: msgspec.msgpack.encode(
+        PointDone(make_point(8, query_count=10))
+    ),
     "profile": lambda: json.dumps(
         [
             {

@@ -1,6 +1,7 @@
 """Run for long and watch what grows: ``python tests/reliability/soak.py load``.
 
-``load``: null queries for some minutes. ``clients``: very many clients at once.
+``load``: null queries for some minutes. ``model TASK``: the same with a real model.
+``clients``: very many clients at once.
 ``cycles TASK``: create, compile, load, predict and drop a real backend, repeatedly.
 Each prints a table of resident memory, threads and descriptors; a growth beyond the
 bound of docs/reliability.md ends it with exit code 1.
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import gc
 import io
+import statistics
 import sys
 import tempfile
 from collections.abc import Callable
@@ -29,7 +31,7 @@ from bytemlperf.datasets import open_arrays
 from bytemlperf.engine.compilation import compile_model
 from bytemlperf.engine.emitter import Emitter
 from bytemlperf.engine.feeding import output_names
-from bytemlperf.engine.loading import load_batch_size
+from bytemlperf.engine.loading import Loaded, load_batch_size
 from bytemlperf.engine.messages import Event, PreparedTask, PrepareJob, TaskPrepared
 from bytemlperf.engine.messages import read_frame as read_event
 from bytemlperf.engine.prepare import prepare_task
@@ -100,6 +102,48 @@ def soak_load(seconds: float, say: Callable[[str], None] = print) -> int:
     int
         Growth of resident memory from the second second on, bytes.
     """
+    return _soaked(
+        answer,
+        samples(),
+        ClosedLoop(clients=256, iterations=2**31 - 1),
+        Batching(max_batch=64),
+        seconds,
+        say,
+    )
+
+
+def soak_model(
+    task: str, seconds: float, cache: Path, say: Callable[[str], None] = print
+) -> int:
+    """Answer with a real model on the CPU backend, from two predict threads.
+
+    Returns
+    -------
+    int
+        As for `soak_load`.
+    """
+    model, workload = prepared(task, cache)
+    arrays = dict(open_arrays(model.samples))
+    loaded = load_cpu(model, workload, arrays)
+    return _soaked(
+        loaded.predict,
+        ArraySamples(arrays, model.samples.rows_per_sample),
+        ClosedLoop(clients=16, iterations=2**31 - 1),
+        Batching(max_batch=CYCLE_BATCH_SIZE, predict_threads=2),
+        seconds,
+        say,
+    )
+
+
+def _soaked(
+    predict: Callable[..., object],
+    library: ArraySamples,
+    scenario: ClosedLoop,
+    batching: Batching,
+    seconds: float,
+    say: Callable[[str], None],
+) -> int:
+    """Run and look twelve times at what the process holds."""
     states: list[State] = []
     step_ns = seconds * 1e9 / 12
 
@@ -110,10 +154,10 @@ def soak_load(seconds: float, say: Callable[[str], None] = print) -> int:
             states.append(State.now(progress.done_queries))
 
     recording = run_sync(
-        answer,
-        samples(),
-        scenario=ClosedLoop(clients=256, iterations=2**31 - 1),
-        batching=Batching(max_batch=64),
+        predict,
+        library,
+        scenario=scenario,
+        batching=batching,
         limits=Limits(max_seconds=seconds),
         on_progress=look,
     )
@@ -185,6 +229,29 @@ def prepared(task: str, cache: Path) -> tuple[PreparedTask, dict[str, object]]:
     raise RuntimeError(f"{task} was not prepared")
 
 
+def load_cpu(
+    model: PreparedTask, workload: dict[str, object], arrays: dict[str, np.ndarray]
+) -> Loaded:
+    """Create, compile and load the CPU backend, and predict two or three times."""
+    backend = create_backend(find_backend("CPU"))
+    silent = Emitter(io.BytesIO())
+    configs = {
+        "workload": workload,
+        "model_info": model.model_info,
+        "interact_info": {},
+    }
+    compile_model(backend, configs, (CYCLE_BATCH_SIZE,), None, silent)
+    return load_batch_size(
+        backend,
+        CYCLE_BATCH_SIZE,
+        samples=arrays,
+        rows_per_sample=model.samples.rows_per_sample,
+        output_names=output_names(model.model_info),
+        predicted_batch_ns=0,
+        emitter=silent,
+    )
+
+
 def soak_cycles(
     task: str, count: int, cache: Path, say: Callable[[str], None] = print
 ) -> int:
@@ -193,41 +260,22 @@ def soak_cycles(
     Returns
     -------
     int
-        Growth of resident memory from the tenth cycle to the last, bytes.
+        Growth of resident memory, bytes: the median of the last cycles less that of
+        the first ones after warming up. Allocators make single cycles differ.
     """
     model, workload = prepared(task, cache)
     arrays = dict(open_arrays(model.samples))
     states = []
-    silent = Emitter(io.BytesIO())
     say("| cycles | RSS, MiB | threads | descriptors |\n| ---: | ---: | ---: | ---: |")
     for cycle in range(1, count + 1):
-        backend = create_backend(find_backend("CPU"))
-        compile_model(
-            backend,
-            {
-                "workload": workload,
-                "model_info": model.model_info,
-                "interact_info": {},
-            },
-            (CYCLE_BATCH_SIZE,),
-            None,
-            silent,
-        )
-        load_batch_size(
-            backend,
-            CYCLE_BATCH_SIZE,
-            samples=arrays,
-            rows_per_sample=model.samples.rows_per_sample,
-            output_names=output_names(model.model_info),
-            predicted_batch_ns=0,
-            emitter=silent,
-        )
-        del backend
+        load_cpu(model, workload, arrays)
         gc.collect()
         states.append(State.now(cycle))
         if cycle % max(1, count // 10) == 0:
             say(states[-1].row())
-    return states[-1].rss_bytes - states[min(SKIPPED_CYCLES, count) - 1].rss_bytes
+    settled = [state.rss_bytes for state in states[SKIPPED_CYCLES:]]
+    some = max(1, len(settled) // 4)
+    return round(statistics.median(settled[-some:]) - statistics.median(settled[:some]))
 
 
 def main() -> int:
@@ -238,6 +286,10 @@ def main() -> int:
     load.add_argument("--seconds", type=float, default=600)
     clients = kinds.add_parser("clients")
     clients.add_argument("--clients", type=int, default=1_000_000)
+    model = kinds.add_parser("model")
+    model.add_argument("task")
+    model.add_argument("--seconds", type=float, default=600)
+    model.add_argument("--cache", type=Path, default=None)
     cycles = kinds.add_parser("cycles")
     cycles.add_argument("task")
     cycles.add_argument("--count", type=int, default=100)
@@ -248,6 +300,11 @@ def main() -> int:
     if arguments.kind == "clients":
         return int(soak_clients(arguments.clients) > 0)
     cache = arguments.cache or Path(tempfile.mkdtemp(prefix="bytemlperf-soak-"))
+    if arguments.kind == "model":
+        growth = soak_model(arguments.task, arguments.seconds, cache)
+        return int(growth > MAX_GROWTH_BYTES)
+    if arguments.count <= SKIPPED_CYCLES:
+        parser.error(f"--count must be more than the first {SKIPPED_CYCLES}")
     growth = soak_cycles(arguments.task, arguments.count, cache)
     print(f"\nRSS grew by {growth / MIB:.1f} MiB after cycle {SKIPPED_CYCLES}")
     return int(growth > MAX_GROWTH_BYTES)

@@ -12,6 +12,7 @@ from support.sample_results import make_point
 from bytemlperf.engine.merge import merge_distributions, merge_points
 from bytemlperf.engine.placement import Placement
 from bytemlperf.engine.point import distribution
+from bytemlperf.errors import ConfigError
 from bytemlperf.report.schema import Point
 from bytemlperf.runtime import Histogram
 
@@ -96,3 +97,13 @@ def test_the_worst_end_is_the_end():
     merged = merge_points(ends, placements=[Placement()] * 3, clients=3, min_queries=1)
     assert merged.ended_by == "failed"
     assert merged.failed_count == 1
+
+
+@pytest.mark.parametrize(
+    "lie", [{"count": 4}, {"max_ns": 2**62}, {"min_ns": 0}, {"mean_ns": 1e300}]
+)
+def test_figures_that_are_not_of_their_histogram_are_refused(lie):
+    """A damaged file is no measurement."""
+    good = distribution(Histogram.from_values([1000, 2000, 3000]))
+    with pytest.raises(ConfigError, match="stands beside"):
+        merge_distributions([good, msgspec.structs.replace(good, **lie)])

@@ -45,7 +45,7 @@ def test_cells_hold_what_was_recorded():
     assert found == pytest.approx([values[0], values[249], values[499]], rel=1e-3)
 
 
-@pytest.mark.parametrize("text", ["", "HISTFAAAA", "not base64 at all", "AAAA" * 20])
+@pytest.mark.parametrize("text", ["HISTFAAAA", "not base64 at all", "AAAA" * 20])
 def test_a_damaged_histogram_is_refused(text):
     """With one kind of error, whatever the decoder made of it."""
     damaged = msgspec.structs.replace(distribution([1]), hdr_v2_base64=text)

@@ -39,6 +39,7 @@ def test_a_page_has_no_address_outside_of_it():
     assert "@import" not in head
 
 
+@pytest.mark.slow
 def test_a_zoo_of_nine_tasks_stays_under_three_megabytes():
     """With six points of a minute each."""
     points = [

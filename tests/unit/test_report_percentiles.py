@@ -28,7 +28,8 @@ def test_too_few_samples_are_said_instead_of_a_number() -> None:
     """The boundary is inclusive."""
     assert shown_percentile("12.3 ms", 99, 459) == "12.3 ms"
     assert shown_percentile("12.3 ms", 99, 458) == "n<459"
-    assert shown_percentile("12.3 ms", 50, 0) == "n<7"
+    assert shown_percentile("12.3 ms", 50, 1) == "n<7"
+    assert shown_percentile("0 ns", 50, 0) == "-"
 
 
 @pytest.mark.parametrize(("percentile", "confidence"), [(0, 0.9), (100, 0.9), (50, 1)])

@@ -119,3 +119,11 @@ def test_repr_and_hash():
     assert histogram != "text"
     with pytest.raises(TypeError, match="unhashable"):
         hash(histogram)
+
+
+def test_a_maximum_that_is_not_so_harms_nobody():
+    """The native encoder would read behind the cells, or leave some out."""
+    honest = Histogram.from_values([1, 10**6, 10**9])
+    for maximum in (0, 10**6, 2**62):
+        liar = Histogram(honest.counts, min=1, max=maximum, total=None)
+        assert liar.encode() == honest.encode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import numpy as np
 import pytest
 from queues import mm1_latencies, steady_table, table_of
@@ -112,6 +113,15 @@ def test_a_percentile_without_enough_queries_has_no_value():
     with pytest.raises(ConfigError, match="below 100"):
         summarise(table, percentiles=(100,))
     assert summarise(make_table([1e9], [0.0], [cells()])) is None
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_said_can_be_written(seed):
+    """Plain numbers only: numpy's own cannot go into a message or a file."""
+    rng = np.random.default_rng(seed)
+    table = table_of(*mm1_latencies(rng, 2000, 0.8))
+    said = summarise(table)
+    assert msgspec.json.decode(msgspec.json.encode(said), type=type(said)) == said
 
 
 def test_steadiness_tells_steady_from_drifting_and_overloaded():

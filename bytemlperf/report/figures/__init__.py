@@ -10,6 +10,7 @@ from bytemlperf.report.figures.breakdown import batch_sizes, latency_parts
 from bytemlperf.report.figures.compiled import compile_times
 from bytemlperf.report.figures.fidelity import differences
 from bytemlperf.report.figures.figure import PALETTE, Figure
+from bytemlperf.report.figures.heat import latency_heat
 from bytemlperf.report.figures.over_time import latency_over_time, rate_over_time
 from bytemlperf.report.figures.overview import (
     NamedResult,
@@ -31,6 +32,7 @@ __all__ = [
     "best_throughput",
     "compile_times",
     "differences",
+    "latency_heat",
     "latency_over_time",
     "latency_parts",
     "rate_over_time",

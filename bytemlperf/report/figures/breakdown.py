@@ -39,9 +39,9 @@ def latency_parts(named: Sequence[tuple[str, Point]]) -> Figure:
         A bar for each point.
     """
     name, title = "latency-parts", "Where the latency goes"
-    shown = [(label, point) for label, point in named if point.latency.count]
+    shown = [(label, point) for label, point in named if point.service.count]
     if not shown:
-        return missing(name, title, "No query was answered.")
+        return missing(name, title, "No parts of a latency were measured.")
     rows: Rows = []
     words = []
     for label, point in shown:

@@ -53,9 +53,9 @@ def spectrum(
     Figure
         Pale where there are too few queries to carry a percentile.
     """
-    shown = [(name, point) for name, point in named if point.latency.count]
+    shown = [(name, point) for name, point in named if read_cells(point.latency).count]
     if not shown:
-        return missing(NAME, TITLE, "No query was answered, so there is no latency.")
+        return missing(NAME, TITLE, "No histogram of latencies was kept.")
     rows: Rows = []
     for name, point in shown:
         kinds = [(KINDS[0], point.latency)]

@@ -12,6 +12,7 @@ import msgspec
 from bytemlperf.report.figures.figure import (
     Figure,
     Rows,
+    Spec,
     axis_ms,
     figure,
     milliseconds,
@@ -28,6 +29,7 @@ NAME = "throughput-latency"
 TITLE = "Throughput against latency"
 PERCENTILES = (("p50", 50.0), ("p99", 99.0))
 VERDICTS = ("VALID", "INVALID")
+SLO_COLOR = "#d64545"
 
 
 class NamedPoint(msgspec.Struct, frozen=True):
@@ -83,7 +85,7 @@ def throughput_latency(points: Sequence[NamedPoint]) -> Figure:
         "title": None,
         "sort": runs if several else [name for name, _ in PERCENTILES],
     }
-    encoding = {
+    encoding: Spec = {
         "x": {
             "field": "throughput",
             "type": "quantitative",
@@ -114,11 +116,15 @@ def throughput_latency(points: Sequence[NamedPoint]) -> Figure:
         {"field": "queries", "title": "queries", "format": ","},
         {"field": "verdict", "title": "verdict"},
     ]
+    bounds = _bounds(measured)
     return figure(
         NAME,
         TITLE,
-        _summary(measured, several=several),
+        _summary(measured, several=several)
+        + "".join(f" Objective: {row['slo']}." for row in bounds),
         layers=[
+            *(_bound_lines(bounds, encoding["y"]) if bounds else []),
+            *_whiskers(encoding),
             {
                 "mark": {"type": "line", "opacity": 0.6},
                 "encoding": encoding | {"strokeDash": dash},
@@ -156,17 +162,101 @@ def throughput_latency(points: Sequence[NamedPoint]) -> Figure:
 
 def _row(each: NamedPoint, percentile: str, order: int) -> dict[str, object]:
     point = each.point
+    x_low, x_high = _rate_interval(point)
+    y_low, y_high = _latency_interval(point, percentile)
+    throughput = round_digits(point.throughput_samples_per_s)
+    ms = milliseconds(getattr(point.latency, f"{percentile}_ns"))
     return {
+        "x_low": throughput if x_low is None else round_digits(x_low),
+        "x_high": throughput if x_high is None else round_digits(x_high),
+        "y_low": ms if y_low is None else milliseconds(y_low),
+        "y_high": ms if y_high is None else milliseconds(y_high),
         "run": each.run,
         "name": each.name,
         "size": str(point.batch_size),
         "order": order,
         "percentile": percentile,
-        "throughput": round_digits(point.throughput_samples_per_s),
-        "ms": milliseconds(getattr(point.latency, f"{percentile}_ns")),
+        "throughput": throughput,
+        "ms": ms,
         "queries": point.latency.count,
         "verdict": VERDICTS[bool(point.invalid_reasons)],
     }
+
+
+def _rate_interval(point: Point) -> tuple[float | None, float | None]:
+    if point.statistics is None:
+        return None, None
+    rate = point.statistics.throughput_samples_per_s
+    return rate.low, rate.high
+
+
+def _latency_interval(point: Point, name: str) -> tuple[int | None, int | None]:
+    wanted = float(name.removeprefix("p"))
+    for each in point.statistics.percentiles if point.statistics else []:
+        if each.percentile == wanted:
+            return each.low_ns, each.high_ns
+    return None, None
+
+
+def _bounds(measured: Sequence[NamedPoint]) -> Rows:
+    """Return the latency bounds that were asked, each once."""
+    slos = {
+        slo.text: slo.bound
+        for each in measured
+        if each.point.statistics
+        for slo in (judged.slo for judged in each.point.statistics.slos)
+        if slo.metric != "qps"
+    }
+    return [
+        {"slo": text, "bound": milliseconds(bound_ns)}
+        for text, bound_ns in slos.items()
+    ]
+
+
+def _whiskers(encoding: Spec) -> list[Spec]:
+    """Draw both intervals of each mark, one along each axis."""
+    shared = {key: encoding[key] for key in ("color", "detail")}
+    x, y = encoding["x"], encoding["y"]
+    mark = {"type": "rule", "strokeWidth": 1.5, "opacity": 0.8}
+    return [
+        {
+            "mark": mark,
+            "encoding": shared
+            | {"x": x, "y": y | {"field": "y_low"}, "y2": {"field": "y_high"}},
+        },
+        {
+            "mark": mark,
+            "encoding": shared
+            | {"y": y, "x": x | {"field": "x_low"}, "x2": {"field": "x_high"}},
+        },
+    ]
+
+
+def _bound_lines(rows: Rows, y: Spec) -> list[Spec]:
+    """Draw each latency bound across, with its name at the left."""
+    across = y | {"field": "bound"}
+    return [
+        {
+            "data": {"values": rows},
+            "mark": {"type": "rule", "strokeDash": [6, 3], "color": SLO_COLOR},
+            "encoding": {"y": across},
+        },
+        {
+            "data": {"values": rows},
+            "mark": {
+                "type": "text",
+                "align": "left",
+                "dy": -6,
+                "color": SLO_COLOR,
+                "limit": 200,
+            },
+            "encoding": {
+                "y": across,
+                "x": {"value": 4},
+                "text": {"field": "slo"},
+            },
+        },
+    ]
 
 
 def _summary(measured: Sequence[NamedPoint], *, several: bool) -> str:
@@ -191,4 +281,7 @@ def _summary(measured: Sequence[NamedPoint], *, several: bool) -> str:
         if left_out
         else ""
     )
-    return f"{'; '.join(words)}. The number below a mark is the batch size.{note}"
+    return (
+        f"{'; '.join(words)}. Below a mark: its batch size; lines through it: 95 % "
+        f"intervals.{note}"
+    )

@@ -24,6 +24,7 @@ from bytemlperf.report.figures import (
     best_throughput,
     compile_times,
     differences,
+    latency_heat,
     latency_over_time,
     latency_parts,
     rate_over_time,
@@ -51,16 +52,19 @@ SUMMARY_HEADINGS = (
 
 Tone = Literal["good", "bad", "unsure"]
 TONES: dict[str, Tone] = {
-    "ok": "good", "invalid": "unsure", "failed": "bad", "interrupted": "unsure",
+    "ok": "good", "off_target": "bad", "invalid": "unsure", "failed": "bad",
+    "interrupted": "unsure",
 }  # fmt: skip
 VERDICTS = {
     "ok": "VALID",
+    "off_target": "OFF TARGET",
     "invalid": "INVALID",
     "failed": "FAILED",
     "interrupted": "INTERRUPTED",
 }
 MEANINGS = {
     "ok": "All that was asked was measured, and every point is a valid measurement.",
+    "off_target": "All is measured and valid, but accuracy or numerics miss a target.",
     "invalid": "All was measured, but not every point is a valid measurement.",
     "failed": "Something failed; the rest was measured.",
     "interrupted": "The run ended before its end.",
@@ -281,7 +285,7 @@ def _notes(result: TaskResult) -> list[Note]:
 
 
 def _point(name: str, point: Point, anchor: str) -> PointSection:
-    figures = [rate_over_time(point), latency_over_time(point)]
+    figures = [rate_over_time(point), latency_over_time(point), latency_heat(point)]
     return PointSection(
         anchor=anchor,
         name=name,
@@ -296,10 +300,21 @@ def _speed(point: Point) -> str:
     median = shown_percentile(format_duration_ns(point.latency.p50_ns), 50, count)
     tail = shown_percentile(format_duration_ns(point.latency.p99_ns), 99, count)
     return (
-        f"{format_rate(point.throughput_samples_per_s)} samples/s, p50 {median}, "
+        f"{format_rate(point.throughput_samples_per_s)} samples/s{_interval(point)}, "
+        f"p50 {median}, "
         f"p99 {tail}, {count:,} queries"
         f"{'; INVALID' if point.invalid_reasons else ''}"
     )
+
+
+def _interval(point: Point) -> str:
+    """Return the 95 % interval of a point's rate, where there is one."""
+    if point.statistics is None:
+        return ""
+    rate = point.statistics.throughput_samples_per_s
+    if rate.low is None or rate.high is None:
+        return ""
+    return f" [95 %: {format_rate(rate.low)} to {format_rate(rate.high)}]"
 
 
 def _answers(result: TaskResult) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ from bytemlperf.report.schema.compilation import CompileReport
 from bytemlperf.report.schema.conformance import ConformanceReport, RuleOutcome
 from bytemlperf.report.schema.distribution import Distribution, SeriesSecond
 from bytemlperf.report.schema.hardware_card import HardwareCard
+from bytemlperf.report.schema.imported import ImportedFrom
 from bytemlperf.report.schema.invocation import InvocationIndex, NodeEntry, TaskEntry
 from bytemlperf.report.schema.point import (
     Point,
@@ -27,6 +28,7 @@ from bytemlperf.report.schema.quality import (
 )
 from bytemlperf.report.schema.statistics import LatencyBlock, RunStatistics
 from bytemlperf.report.schema.subject import DatasetReport, ModelReport
+from bytemlperf.report.schema.target import DifferenceBins, TargetCheck
 from bytemlperf.report.schema.task import Failure, Status, TaskResult
 
 __all__ = [
@@ -35,10 +37,12 @@ __all__ = [
     "CompileReport",
     "ConformanceReport",
     "DatasetReport",
+    "DifferenceBins",
     "Distribution",
     "Failure",
     "HardwareCard",
     "Host",
+    "ImportedFrom",
     "InvocationIndex",
     "LatencyBlock",
     "ModelReport",
@@ -53,6 +57,7 @@ __all__ = [
     "SeriesSecond",
     "SkippedPoint",
     "Status",
+    "TargetCheck",
     "TaskEntry",
     "TaskResult",
     "WarmUpReport",

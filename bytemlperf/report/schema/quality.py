@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from bytemlperf.report.schema.target import DifferenceBins, TargetCheck
+
 __all__ = ["AccuracyReport", "NumericOutput", "NumericReport", "WorstSample"]
 
 
@@ -30,6 +32,10 @@ class AccuracyReport(msgspec.Struct, frozen=True):
         Share of the dataset that was asked for.
     subset : str
         What was run of which data.
+    targets : list of TargetCheck
+        Figures held against their reference.
+    unjudged : str or None
+        Why there is no target.
     """
 
     status: Literal["scored", "not_meaningful", "unavailable"]
@@ -44,6 +50,8 @@ class AccuracyReport(msgspec.Struct, frozen=True):
     nonfinite_count: int = 0
     data_percent: float = 100.0
     subset: str | None = None
+    targets: list[TargetCheck] = []
+    unjudged: str | None = None
 
 
 class NumericOutput(msgspec.Struct, frozen=True):
@@ -70,6 +78,11 @@ class NumericOutput(msgspec.Struct, frozen=True):
     p999_diff: float | None
     cosine_similarity: float | None
     snr_db: float | None
+    mean_ulp: float | None = None
+    p50_ulp: float | None = None
+    p99_ulp: float | None = None
+    max_ulp: float | None = None
+    bins: DifferenceBins | None = None
 
 
 class WorstSample(msgspec.Struct, frozen=True):
@@ -83,7 +96,8 @@ class WorstSample(msgspec.Struct, frozen=True):
 class NumericReport(msgspec.Struct, frozen=True):
     """Fidelity of the outputs to the reference.
 
-    `status` is ``"compared"``, or ``"unavailable"`` with a `reason`.
+    `status` is ``"compared"``, or ``"unavailable"`` with a `reason`. `targets` are the
+    bounds of the precision that was computed in; `unjudged` says why there are none.
     """
 
     status: Literal["compared", "unavailable"]
@@ -93,3 +107,5 @@ class NumericReport(msgspec.Struct, frozen=True):
     overall: NumericOutput | None = None
     outputs: list[NumericOutput] = []
     worst_samples: list[WorstSample] = []
+    targets: list[TargetCheck] = []
+    unjudged: str | None = None

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from bytemlperf.report.schema.compilation import CompileReport
+from bytemlperf.report.schema.imported import ImportedFrom
 from bytemlperf.report.schema.point import Point, SkippedPoint
 from bytemlperf.report.schema.provenance import Provenance
 from bytemlperf.report.schema.quality import AccuracyReport, NumericReport
@@ -14,7 +15,7 @@ from bytemlperf.report.schema.subject import DatasetReport, ModelReport
 
 __all__ = ["Failure", "Status", "TaskResult"]
 
-Status = Literal["ok", "invalid", "failed", "interrupted"]
+Status = Literal["ok", "off_target", "invalid", "failed", "interrupted"]
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -66,3 +67,4 @@ class TaskResult(msgspec.Struct, frozen=True):
     provenance: Provenance | None
     log_file: str | None
     duration_seconds: float
+    imported_from: ImportedFrom | None = None

@@ -1,0 +1,71 @@
+"""A result's measurement made again: its request, and what came out beside it.
+
+Input: a result. Output: text and an exit code.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from bytemlperf.cli import display
+from bytemlperf.cli.options import Overrides, Places, Weights
+from bytemlperf.cli.request import make_request, select_hardware, select_tasks
+from bytemlperf.errors import ConfigError
+from bytemlperf.report.beside import changed_facts, ratio_lines
+from bytemlperf.report.console import open_console
+from bytemlperf.report.schema import TaskResult
+from bytemlperf.report.storage import OutFolder, read_result
+
+__all__ = ["run_again"]
+
+
+def run_again(
+    path: Path, *, weights: Weights, answers: Path | None, places: Places
+) -> int:
+    """Measure again, then print the new result and how it stands to the old one."""
+    old = read_result(path)
+    request = _check(old, path)
+    new_path = OutFolder(places.out).task(old.hardware_type, old.task).result
+    if new_path.exists() and new_path.samefile(path):
+        raise ConfigError(
+            f"{path} would be replaced", hint="choose another folder with --out"
+        )
+    with tempfile.TemporaryDirectory(prefix="bytemlperf-") as folder:
+        # A task is named by its file; the result has all of the workload's fields.
+        workload = Path(folder) / f"{old.task}.json"
+        workload.write_bytes(msgspec.json.encode(old.workload))
+        code = display.show_measurement(
+            make_request(
+                select_tasks(str(workload), Overrides(), quick=False),
+                places,
+                hardware_types=select_hardware(old.hardware_type, places.backend_path),
+                weights=weights,
+                seed=request,
+                answers=answers,
+            ),
+            places.ui,
+        )
+    if places.ui == "none" or not new_path.exists():
+        return code
+    new = read_result(new_path)
+    console = open_console(sys.stdout)
+    console.print(f"\nagain: {new_path}\nbefore: {path}\n")
+    for line in [*changed_facts(old, new), *ratio_lines(old, new)]:
+        console.print(f"  {line}")
+    return code
+
+
+def _check(old: TaskResult, path: Path) -> int:
+    """Return the seed of a result that can be made again."""
+    if old.imported_from is not None:
+        raise ConfigError(
+            f"{path} was measured by {old.imported_from.tool}, and does not say how",
+            hint="only results of this program can be run again",
+        )
+    if not old.workload:
+        raise ConfigError(f"{path} has no workload: it ended before it was known")
+    return old.provenance.seed if old.provenance is not None else 0
