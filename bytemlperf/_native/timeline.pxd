@@ -19,8 +19,8 @@ cdef struct TimelineRow:
 
 
 cdef class Timeline:
-    # Written by one thread at a time, under no lock of its own. The progress thread reads `latency` and
-    # `completed_count` and gets a moment's view.
+    # Written by one thread at a time, under no lock of its own. The progress thread
+    # reads `latency` and `completed_count` and gets a moment's view.
     cdef readonly Recorder latency
     cdef readonly Recorder schedule_lag
     cdef readonly Recorder queue_wait
