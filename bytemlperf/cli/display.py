@@ -19,15 +19,17 @@ from bytemlperf.launch.request import SessionRequest
 from bytemlperf.launch.session import prepare_session, run_session
 from bytemlperf.report.conformance_text import conformance_view
 from bytemlperf.report.console import invocation_report, open_console, task_report
+from bytemlperf.report.ease_of_use import ease_view
 from bytemlperf.report.live import PlainObserver, RichObserver, SilentObserver
 from bytemlperf.report.storage import (
     OutFolder,
     make_folder,
+    read_ease,
     read_result,
     write_json_atomic,
 )
 from bytemlperf.runtime.clock import now_ns
-from bytemlperf.workloads import list_workloads
+from bytemlperf.workloads import list_ops, list_workloads
 
 __all__ = [
     "show_conformance",
@@ -70,6 +72,12 @@ def show_measurement(
             console.print(task_report(results[-1], path))
             console.print()
     console.print(invocation_report(index, results, out.index))
+    for hardware_type in dict.fromkeys(entry.hardware_type for entry in index.tasks):
+        path = out.ease(hardware_type)
+        # Interrupted commands have none; one task says nothing about a zoo.
+        if path.exists() and len(index.tasks) > 1:
+            console.print()
+            console.print(ease_view(read_ease(path)))
     return index.exit_code
 
 
@@ -109,9 +117,12 @@ def _observer(ui: Ui | None) -> PlainObserver | SilentObserver:
 
 
 def show_lists(tasks: bool, hardware: bool, backend_path: Path | None) -> int:
-    """Print what exists, one name a line."""
+    """Print what exists, one name a line; lines of other kinds begin with #."""
     if tasks:
         for name in list_workloads():
+            print(name)
+        print("# --tasks ops: the parts that models are made of")
+        for name in list_ops():
             print(name)
     if hardware:
         for info in list_backends(backend_path):

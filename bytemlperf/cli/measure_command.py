@@ -38,7 +38,8 @@ def measure(
     Parameters
     ----------
     tasks
-        all, or a comma list of task names, glob patterns and .json paths.
+        all: every model; ops: the parts that models are made of; or a comma list of
+        task names, glob patterns and .json paths.
     hardware_type
         Backend to measure, such as CPU; several as a comma list. Required.
     show_task_list

@@ -23,7 +23,8 @@ def prepare(
     Parameters
     ----------
     tasks
-        all, or a comma list of task names, glob patterns and .json paths.
+        all: every model; ops: the parts that models are made of; or a comma list of
+        task names, glob patterns and .json paths.
     weights
         download: fetch trained weights where they exist, checked by their hash.
     seed

@@ -23,6 +23,7 @@ from bytemlperf.launch.answers import (
     check_names,
     read_answers,
 )
+from bytemlperf.launch.backend_facts import backend_facts
 from bytemlperf.launch.command import command_finder
 from bytemlperf.launch.done import Done
 from bytemlperf.launch.hardware import CommandFinder, Hardware, open_hardware
@@ -46,6 +47,7 @@ from bytemlperf.launch.session_setup import (
 )
 from bytemlperf.launch.task_run import TaskRun
 from bytemlperf.model_zoo import load_model_info
+from bytemlperf.report.ease_of_use import ease_of_use
 from bytemlperf.report.schema import InvocationIndex
 from bytemlperf.report.storage import (
     OutFolder,
@@ -217,7 +219,29 @@ class _Session:
                     sha256_by_task[task.name],
                 )
                 self._write_index()
+            self._sum_up(hardware, interact_infos)
         return self._write_index()
+
+    def _sum_up(
+        self,
+        hardware: Mapping[str, Hardware],
+        interact_infos: Mapping[str, dict[str, Any]],
+    ) -> None:
+        """Write down how easy each hardware type was to use."""
+        index = self._write_index()
+        for name, each in hardware.items():
+            entries = [entry for entry in index.tasks if entry.hardware_type == name]
+            ease = ease_of_use(
+                name,
+                [entry.task for entry in entries],
+                [
+                    read_result(self._out.path / entry.result_file)
+                    for entry in entries
+                    if entry.result_file is not None
+                ],
+                backend_facts(each, interact_infos[name]),
+            )
+            write_json_atomic(self._out.ease(name), ease)
 
     def _open(self, info: BackendInfo) -> Hardware:
         return open_hardware(

@@ -6,18 +6,15 @@ Input: a request. Output: backends and hashes, or the reason why nothing runs.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 
-from bytemlperf import model_zoo
 from bytemlperf.backends import BackendInfo, find_backend
 from bytemlperf.errors import ConfigError
 from bytemlperf.launch.request import SessionRequest
 from bytemlperf.launch.resume import load_request
-from bytemlperf.model_zoo import load_model_info
+from bytemlperf.model_zoo import hash_model_info, load_model_info
 from bytemlperf.report.hardware_card import read_card
 from bytemlperf.report.schema import HardwareCard
 from bytemlperf.report.storage import OutFolder
@@ -188,7 +185,4 @@ def locked_folder(out: OutFolder) -> Iterator[None]:
 def _model_sha256(model: str) -> str:
     """Check a model's description, and hash its file."""
     load_model_info(model)
-    path = Path(model)
-    if path.suffix != ".json":
-        path = Path(model_zoo.__file__).parent / f"{model}.json"
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return hash_model_info(model)

@@ -7,7 +7,11 @@ framework.
 
 from __future__ import annotations
 
-from bytemlperf.model_zoo.catalog import list_models, load_model_info
+from bytemlperf.model_zoo.catalog import (
+    hash_model_info,
+    list_models,
+    load_model_info,
+)
 from bytemlperf.model_zoo.legacy_fields import plain_name
 from bytemlperf.model_zoo.prepare import PreparedModel, prepare_model
 from bytemlperf.model_zoo.reference import forget_reference, reference_outputs
@@ -17,6 +21,7 @@ from bytemlperf.model_zoo.schema import (
     ReferenceScore,
     parse_model_info,
 )
+from bytemlperf.model_zoo.substructure_models import list_substructure_models
 from bytemlperf.model_zoo.view import backend_model_info
 
 __all__ = [
@@ -26,7 +31,9 @@ __all__ = [
     "ReferenceScore",
     "backend_model_info",
     "forget_reference",
+    "hash_model_info",
     "list_models",
+    "list_substructure_models",
     "load_model_info",
     "parse_model_info",
     "plain_name",

@@ -1,16 +1,23 @@
 """Where model files are, by name.
 
-Input: a name or a path. Output: a checked `ModelInfo`.
+Input: a name or a path. Output: a checked `ModelInfo`. The parts that models are made
+of have no files: they are described by one table.
 """
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from bytemlperf.errors import ConfigError, UnknownNameError
 from bytemlperf.model_zoo.schema import ModelInfo, parse_model_info
+from bytemlperf.model_zoo.substructure_models import (
+    hash_substructures,
+    list_substructure_models,
+    substructure_model,
+)
 
-__all__ = ["list_models", "load_model_info"]
+__all__ = ["hash_model_info", "list_models", "load_model_info"]
 
 FOLDER = Path(__file__).parent
 
@@ -37,7 +44,8 @@ def load_model_info(name_or_path: str | Path, folder: Path = FOLDER) -> ModelInf
     Parameters
     ----------
     name_or_path : str or Path
-        A name of `list_models`, or the path of a ``.json`` file.
+        A name of `list_models` or `list_substructure_models`, or the path of a
+        ``.json`` file.
     folder : Path
         Where named models are.
 
@@ -54,14 +62,48 @@ def load_model_info(name_or_path: str | Path, folder: Path = FOLDER) -> ModelInf
         The file cannot be read or is malformed.
     """
     text = str(name_or_path)
-    if text.endswith(".json") or "/" in text:
-        path = Path(text)
-    elif text in (names := list_models(folder)):
-        path = folder / f"{text}.json"
-    else:
-        raise UnknownNameError("model", text, names)
+    part = substructure_model(text)
+    if part is not None:
+        return part
+    path = _path(text, folder)
     try:
         body = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"cannot read model {path}: {error.strerror}") from error
     return parse_model_info(body, str(path))
+
+
+def hash_model_info(name_or_path: str | Path, folder: Path = FOLDER) -> str:
+    """Hash what describes a model.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        As for `load_model_info`, which accepted it.
+    folder : Path
+        Where named models are.
+
+    Returns
+    -------
+    str
+        sha256 of the file, or of the table that a part is described by.
+
+    Raises
+    ------
+    UnknownNameError
+        No model has this name.
+    """
+    text = str(name_or_path)
+    if substructure_model(text) is not None:
+        return hash_substructures()
+    return hashlib.sha256(_path(text, folder).read_bytes()).hexdigest()
+
+
+def _path(text: str, folder: Path) -> Path:
+    """Return the file of a name, or of a path."""
+    if text.endswith(".json") or "/" in text:
+        return Path(text)
+    names = list_models(folder)
+    if text not in names:
+        raise UnknownNameError("model", text, [*names, *list_substructure_models()])
+    return folder / f"{text}.json"

@@ -18,13 +18,19 @@ from typing import TypeVar
 import msgspec
 
 from bytemlperf.errors import MALFORMED, ConfigError, StorageError
-from bytemlperf.report.schema import SCHEMA_VERSION, InvocationIndex, TaskResult
+from bytemlperf.report.schema import (
+    SCHEMA_VERSION,
+    EaseOfUse,
+    InvocationIndex,
+    TaskResult,
+)
 
 __all__ = [
     "INDEX_NAME",
     "OutFolder",
     "TaskFolder",
     "make_folder",
+    "read_ease",
     "read_index",
     "read_result",
     "storage_error",
@@ -54,7 +60,7 @@ HINTS = {
     errno.EPERM: "choose another folder with --out",
 }
 
-Stored = TypeVar("Stored", TaskResult, InvocationIndex)
+Stored = TypeVar("Stored", TaskResult, InvocationIndex, EaseOfUse)
 
 
 class TaskFolder(msgspec.Struct, frozen=True):
@@ -112,6 +118,10 @@ class OutFolder(msgspec.Struct, frozen=True):
     def answers(self, hardware_type: str) -> Path:
         """Return where a person's answers to a backend's questions are kept."""
         return self.hardware(hardware_type) / "answers.json"
+
+    def ease(self, hardware_type: str) -> Path:
+        """Return where it is said how easy a hardware type was to use."""
+        return self.hardware(hardware_type) / "ease_of_use.json"
 
     def task(self, hardware_type: str, task: str) -> TaskFolder:
         """Return the files of one task on one hardware type."""
@@ -295,6 +305,27 @@ def read_result(path: Path) -> TaskResult:
         path is named).
     """
     return _read(path, TaskResult)
+
+
+def read_ease(path: Path) -> EaseOfUse:
+    """Read how easy a hardware type was to use.
+
+    Parameters
+    ----------
+    path : Path
+        An ``ease_of_use.json``.
+
+    Returns
+    -------
+    EaseOfUse
+        As it was written.
+
+    Raises
+    ------
+    ConfigError
+        As `read_result`.
+    """
+    return _read(path, EaseOfUse)
 
 
 def read_index(path: Path) -> InvocationIndex:

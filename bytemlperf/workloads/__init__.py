@@ -1,14 +1,18 @@
 """What is measured: one JSON file a task, found by name, pattern or path.
 
-Input: what the user wrote after ``--tasks``. Output: workload files, in order.
+Input: what the user wrote after ``--tasks``. Output: workload files, in order. The
+parts that models are made of have no files: their tasks come from one table.
 """
 
 from __future__ import annotations
 
 import fnmatch
+import hashlib
 from pathlib import Path
 
+from bytemlperf import substructures
 from bytemlperf.errors import ConfigError, UnknownNameError
+from bytemlperf.substructures import FRAMEWORKS, SUBSTRUCTURES, find_substructure
 from bytemlperf.workloads.schema import (
     Workload,
     WorkloadFile,
@@ -20,17 +24,19 @@ __all__ = [
     "Workload",
     "WorkloadFile",
     "find_workloads",
+    "list_ops",
     "list_workloads",
     "parse_workload",
     "read_workload",
 ]
 
 FOLDER = Path(__file__).parent
+OPS_TABLE = Path(substructures.__file__)
 LEGACY_PREFIX = "open_"
 
 
 def list_workloads(folder: Path = FOLDER) -> list[str]:
-    """Return the names of all workloads, sorted.
+    """Return the names of all workloads that are whole models, sorted.
 
     Parameters
     ----------
@@ -45,21 +51,33 @@ def list_workloads(folder: Path = FOLDER) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.json"))
 
 
+def list_ops() -> list[str]:
+    """Return the names of all workloads that are parts of models.
+
+    Returns
+    -------
+    list of str
+        Such as ``"encoder_block_s128-torch-fp32"``, in the order of their table.
+    """
+    return [f"{part}-{name}-fp32" for part in SUBSTRUCTURES for name in FRAMEWORKS]
+
+
 def find_workloads(asked: str, folder: Path = FOLDER) -> list[WorkloadFile]:
     """Resolve what was asked for into workload files.
 
     Parameters
     ----------
     asked : str
-        ``"all"``, or a comma list of names (a leading ``open_`` is ignored), glob
-        patterns, and paths of ``.json`` files.
+        ``"all"``: every model; ``"ops"``: every part of models; or a comma list of
+        names (a leading ``open_`` is ignored), glob patterns over both, and paths of
+        ``.json`` files.
     folder : Path
         Where named workloads are.
 
     Returns
     -------
     list of WorkloadFile
-        Each once, in the order asked; a pattern's matches are sorted.
+        Each once, in the order asked; a pattern's matches are sorted, models first.
 
     Raises
     ------
@@ -74,36 +92,60 @@ def find_workloads(asked: str, folder: Path = FOLDER) -> list[WorkloadFile]:
     for part in (piece.strip() for piece in asked.split(",")):
         if not part:
             continue
-        for path in _resolve(part, names, folder):
-            known = found.setdefault(path.stem, path)
+        for name, path in _resolve(part, names, folder):
+            known = found.setdefault(name, path)
             if known.resolve() != path.resolve():
                 raise ConfigError(
-                    f"two workloads are named {path.stem!r}: {known} and {path}",
+                    f"two workloads are named {name!r}: {known} and {path}",
                     hint="rename one file: results are stored under its name",
                 )
     if not found:
         raise ConfigError(
             "--tasks is empty", hint=f"tasks that exist: {', '.join(names)}"
         )
-    return [read_workload(path) for path in found.values()]
+    return [
+        _op_workload(name) if path == OPS_TABLE else read_workload(path)
+        for name, path in found.items()
+    ]
 
 
-def _resolve(part: str, names: list[str], folder: Path) -> list[Path]:
-    """Resolve one element of the comma list."""
+def _resolve(part: str, names: list[str], folder: Path) -> list[tuple[str, Path]]:
+    """Resolve one element of the comma list into names and files."""
+    files = {name: folder / f"{name}.json" for name in names}
+    every = files | {name: OPS_TABLE for name in list_ops() if name not in files}
     if part == "all":
-        return [folder / f"{name}.json" for name in names]
+        return list(files.items())
+    if part == "ops":
+        return [(name, OPS_TABLE) for name in list_ops()]
     if part.endswith(".json") or "/" in part:
-        return [Path(part)]
+        return [(Path(part).stem, Path(part))]
     if any(mark in part for mark in "*?["):
-        matches = fnmatch.filter(names, part) or fnmatch.filter(
-            names, part.removeprefix(LEGACY_PREFIX)
+        matches = fnmatch.filter(every, part) or fnmatch.filter(
+            every, part.removeprefix(LEGACY_PREFIX)
         )
         if not matches:
             raise ConfigError(
-                f"no task matches {part!r}", hint=f"tasks: {', '.join(names)}"
+                f"no task matches {part!r}", hint=f"tasks: {', '.join(every)}"
             )
-        return [folder / f"{name}.json" for name in matches]
+        return [(name, every[name]) for name in matches]
     for name in (part, part.removeprefix(LEGACY_PREFIX)):
-        if name in names:
-            return [folder / f"{name}.json"]
-    raise UnknownNameError("task", part, names)
+        if name in every:
+            return [(name, every[name])]
+    raise UnknownNameError("task", part, every)
+
+
+def _op_workload(name: str) -> WorkloadFile:
+    """Make the workload of a part of models."""
+    found = find_substructure(name)
+    if found is None:
+        raise UnknownNameError("task", name, list_ops())
+    return WorkloadFile(
+        name=name,
+        path=OPS_TABLE,
+        sha256=hashlib.sha256(OPS_TABLE.read_bytes()).hexdigest(),
+        workload=Workload(
+            model=name,
+            test_accuracy=False,
+            batch_sizes=SUBSTRUCTURES[found[0]].batch_sizes,
+        ),
+    )

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -33,6 +34,7 @@ from bytemlperf.model_zoo.builders.architecture import Architecture, load_weight
 from bytemlperf.model_zoo.builders.bert import Bert
 from bytemlperf.model_zoo.builders.cifar_resnet import CifarResNet
 from bytemlperf.model_zoo.builders.clip import Clip, ClipText
+from bytemlperf.model_zoo.builders.conformer import Conformer
 from bytemlperf.model_zoo.builders.deberta import Deberta
 from bytemlperf.model_zoo.builders.diffusion import Unet, VaeDecoder, VaeEncoder
 from bytemlperf.model_zoo.builders.distilbert import DistilBert
@@ -40,15 +42,18 @@ from bytemlperf.model_zoo.builders.efficientnet_lite import EfficientNetLite, St
 from bytemlperf.model_zoo.builders.resnet import ResNet
 from bytemlperf.model_zoo.builders.roberta import Roberta
 from bytemlperf.model_zoo.builders.roformer import Roformer
+from bytemlperf.model_zoo.builders.substructure import Part
 from bytemlperf.model_zoo.builders.swin import Swin
 from bytemlperf.model_zoo.builders.tiny_resnet import TinyResNet
 from bytemlperf.model_zoo.builders.vit import Vit
+from bytemlperf.model_zoo.builders.waveglow import Waveglow
 from bytemlperf.model_zoo.builders.wide_deep import WideDeep
 from bytemlperf.model_zoo.builders.xlnet import Xlnet
 from bytemlperf.model_zoo.builders.yolov5 import YoloV5
 from bytemlperf.model_zoo.exporting import export_model
 from bytemlperf.model_zoo.schema import ModelInfo
 from bytemlperf.model_zoo.weights import Weights, hash_weights
+from bytemlperf.substructures import SUBSTRUCTURES
 
 Array = npt.NDArray[Any]
 Feeds = dict[str, Array]
@@ -84,6 +89,9 @@ SMALL: dict[str, Callable[[], Architecture]] = {
         vision=(32, 2, 4, 48),
         shared_width=16,
     ),
+    "conformer_medium": lambda: Conformer(
+        height=16, length=48, width=16, layers=2, heads=2, kernel=5
+    ),
     "deberta_base": lambda: Deberta(**TEXT),
     "distilbert_base": lambda: DistilBert(**TEXT),
     "efficientnet_lite0": small_efficientnet,
@@ -103,6 +111,7 @@ SMALL: dict[str, Callable[[], Architecture]] = {
     "vit_base": lambda: Vit(
         image_size=48, width=32, layers=2, heads=4, inner=48, class_count=9
     ),
+    "waveglow_256": lambda: Waveglow(flows=5, layers=2, width=8, frames=3),
     "wide_deep": lambda: WideDeep(
         fields=26, buckets=1000, embedding=4, numbers=13, hidden=(16, 8)
     ),
@@ -116,6 +125,7 @@ COUNTS = {
     "bert_base": 108_893_186,
     "clip_text_large": 123_060_480,
     "clip_vit_b32": 151_277_313,
+    "conformer_medium": 27_069_952,
     "deberta_base": 138_603_266,
     "distilbert_base": 66_364_418,
     "efficientnet_lite0": 4_652_008,
@@ -131,11 +141,23 @@ COUNTS = {
     "vae_decoder": 49_490_199,
     "vae_encoder": 34_163_664,
     "vit_base": 86_567_656,
+    "waveglow_256": 87_731_816,
     "wide_deep": 2_380_690,
     "xlnet_base": 116_719_874,
     "yolov5n": 1_872_157,
     "yolov5s": 7_235_389,
 }
+BLOCK = {"length": 12, "width": 16, "heads": 2, "inner": 24}
+PARTS = {
+    "conv_depthwise_k5": {"channels_in": 8, "channels_out": 8, "groups": 8, "side": 9},
+    "conv_group_k3": {"channels_in": 8, "channels_out": 8, "groups": 4, "side": 9},
+    "conv_pointwise": {"channels_in": 8, "channels_out": 6, "side": 9},
+    "decoder_block_s128": BLOCK,
+    "encoder_block_s128": BLOCK,
+    "gru_s128": {"length": 12, "width": 16},
+    "lstm_s128": {"length": 12, "width": 16},
+}
+"""Smaller sizes for one part of each kind."""
 # Another size of the same code needs no test of its own formats.
 SAME_CODE = {"minilm_l6": "bert_base", "resnet32": "resnet20", "yolov5n": "yolov5s"}
 # Largest difference to float64, in shares of the largest answer. A drawn YOLOv5 of few
@@ -218,10 +240,25 @@ def test_a_format_answers_as_the_reference_and_at_any_batch(
     a wrong name, a missing transpose or a wrong epsilon would show.
     """
     info = load_model_info(name)
-    architecture = SMALL[str(info.builder)]()
+    check_format(info, SMALL[str(info.builder)](), tmp_path)
+
+
+@pytest.mark.parametrize("part", sorted(PARTS))
+@pytest.mark.parametrize("framework", ["torch", "onnx"])
+def test_a_part_answers_as_the_reference_and_at_any_batch(
+    part: str, framework: str, tmp_path: Path
+) -> None:
+    """Blocks, convolutions and recurrences are held to what models are held to."""
+    row = SUBSTRUCTURES[part]
+    small = Part(msgspec.structs.replace(row, sizes=row.sizes | PARTS[part]))
+    check_format(load_model_info(f"{part}-{framework}-fp32"), small, tmp_path)
+
+
+def check_format(info: ModelInfo, architecture: Architecture, folder: Path) -> None:
+    """Export, run batches of three and of one, and compare both with the reference."""
     weights = architecture.seeded_weights(3)
     run = OPEN[info.model_format](
-        tmp_path / export_model(info, architecture, weights, tmp_path), info
+        folder / export_model(info, architecture, weights, folder), info
     )
     feeds = feeds_of(info, architecture, 3)
     found = run(feeds)
@@ -283,6 +320,12 @@ def test_full_sizes_have_the_published_counts(builder: str) -> None:
     assert find_architecture(builder).parameter_count() == COUNTS[builder]
     for info in map(load_model_info, list_models()):
         assert info.builder != builder or info.parameters == COUNTS[builder]
+
+
+def test_a_block_has_the_size_of_the_model_it_is_of() -> None:
+    """An encoder block is a twelfth of BERT-base's encoder."""
+    block = find_architecture("encoder_block_s128").parameter_count()
+    assert 12 * block == 85_054_464
 
 
 def test_frameworks_and_precisions_share_their_weights() -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from bytemlperf.errors import UnknownNameError
 from bytemlperf.model_zoo.builders.architecture import Architecture
+from bytemlperf.substructures import SUBSTRUCTURES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +25,7 @@ _ARCHITECTURES = {
     "bert_base": ("bert", "bert_base"),
     "clip_text_large": ("clip", "clip_text_large"),
     "clip_vit_b32": ("clip", "clip_vit_b32"),
+    "conformer_medium": ("conformer", "conformer_medium"),
     "deberta_base": ("deberta", "deberta_base"),
     "distilbert_base": ("distilbert", "distilbert_base"),
     "efficientnet_lite0": ("efficientnet_lite", "efficientnet_lite0"),
@@ -39,6 +41,7 @@ _ARCHITECTURES = {
     "vae_decoder": ("diffusion", "vae_decoder"),
     "vae_encoder": ("diffusion", "vae_encoder"),
     "vit_base": ("vit", "vit_base"),
+    "waveglow_256": ("waveglow", "waveglow_256"),
     "wide_deep": ("wide_deep", "wide_deep"),
     "xlnet_base": ("xlnet", "xlnet_base"),
     "yolov5n": ("yolov5", "yolov5n"),
@@ -63,7 +66,7 @@ def find_architecture(name: str) -> Architecture:
     Parameters
     ----------
     name : str
-        One of `list_architectures`.
+        One of `list_architectures`, or a part of `bytemlperf.substructures`.
 
     Returns
     -------
@@ -75,6 +78,10 @@ def find_architecture(name: str) -> Architecture:
     UnknownNameError
         There is none of this name.
     """
+    if name in SUBSTRUCTURES:
+        from bytemlperf.model_zoo.builders.substructure import Part
+
+        return Part(SUBSTRUCTURES[name])
     if name not in _ARCHITECTURES:
         raise UnknownNameError("builder", name, _ARCHITECTURES)
     module, function = _ARCHITECTURES[name]

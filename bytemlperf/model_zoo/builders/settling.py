@@ -16,7 +16,7 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["settle_head", "settle_statistics"]
+__all__ = ["round_bits", "settle_head", "settle_statistics"]
 
 Array = npt.NDArray[Any]
 KEPT_BITS = 10
@@ -59,7 +59,7 @@ def settle_statistics(
     module.eval()
     for name, tensor in module.state_dict().items():
         if name.endswith(("running_mean", "running_var")):
-            weights[name] = _round(tensor.numpy())
+            weights[name] = round_bits(tensor.numpy())
     return found
 
 
@@ -87,11 +87,22 @@ def settle_head(
     scale = deviation / (logits - centre).std()
     for part, shift in (("weight", 0.0), ("bias", centre)):
         name = f"{head}.{part}"
-        weights[name] = _round((weights[name].astype(np.float64) - shift) * scale)
+        weights[name] = round_bits((weights[name].astype(np.float64) - shift) * scale)
 
 
-def _round(values: Array) -> Array:
-    """Round to float32 numbers with few significant bits."""
+def round_bits(values: Array) -> Array:
+    """Round to float32 numbers with few significant bits.
+
+    Parameters
+    ----------
+    values : ndarray
+        Computed in double precision, on whatever machine.
+
+    Returns
+    -------
+    ndarray
+        float32, of 10 significant bits.
+    """
     mantissa, exponent = np.frexp(values)
     rounded = np.ldexp(np.round(mantissa * 2.0**KEPT_BITS), exponent - KEPT_BITS)
     single: Array = rounded.astype(np.float32)

@@ -10,6 +10,11 @@ from __future__ import annotations
 from bytemlperf.report.schema.compilation import CompileReport
 from bytemlperf.report.schema.conformance import ConformanceReport, RuleOutcome
 from bytemlperf.report.schema.distribution import Distribution, SeriesSecond
+from bytemlperf.report.schema.ease_of_use import (
+    BackendFacts,
+    EaseOfUse,
+    TaskTrouble,
+)
 from bytemlperf.report.schema.hardware_card import HardwareCard
 from bytemlperf.report.schema.imported import ImportedFrom
 from bytemlperf.report.schema.invocation import InvocationIndex, NodeEntry, TaskEntry
@@ -34,6 +39,9 @@ from bytemlperf.report.schema.task import Failure, Status, TaskResult
 __all__ = [
     "SCHEMA_VERSION",
     "AccuracyReport",
+    "BackendFacts",
+    "EaseOfUse",
+    "TaskTrouble",
     "CompileReport",
     "ConformanceReport",
     "DatasetReport",
