@@ -170,7 +170,9 @@ cdef class BatchQueue:
             self._wake_taker()
         pthread_mutex_unlock(&self._mutex)
 
-    cdef void c_put_queued(self, const QueuedRow* entries, int64_t count) noexcept nogil:
+    cdef void c_put_queued(
+        self, const QueuedRow* entries, int64_t count
+    ) noexcept nogil:
         """Put rows for which there is room, even into a closed queue."""
         cdef int64_t i
         cdef int64_t waiting

@@ -72,7 +72,15 @@ cdef class Population:
         self._blocked = deque()
         self.crew = Crew(on_empty)
 
-    def add(self, body, int64_t client_count, int64_t queries, *, kind, ends_closed=False):
+    def add(
+        self,
+        body,
+        int64_t client_count,
+        int64_t queries,
+        *,
+        kind,
+        bint ends_closed=False,
+    ):
         """Make clients, numbered on from those there are.
 
         Parameters
