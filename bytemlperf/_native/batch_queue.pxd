@@ -36,6 +36,7 @@ cdef class BatchQueue:
     cdef void c_put_many(
         self, const int64_t* rows, int64_t count, int64_t issued_ns
     ) noexcept nogil
+    cdef void c_put_queued(self, const QueuedRow* entries, int64_t count) noexcept nogil
     cdef void _append(
         self, const int64_t* rows, int64_t count, int64_t issued_ns
     ) noexcept nogil

@@ -170,6 +170,24 @@ cdef class BatchQueue:
             self._wake_taker()
         pthread_mutex_unlock(&self._mutex)
 
+    cdef void c_put_queued(
+        self, const QueuedRow* entries, int64_t count
+    ) noexcept nogil:
+        """Put rows for which there is room, even into a closed queue."""
+        cdef int64_t i
+        cdef int64_t waiting
+        pthread_mutex_lock(&self._mutex)
+        waiting = self._tail - self._head + count
+        invariant(waiting <= self.max_queued, "there is room for rows put together")
+        for i in range(count):
+            self._ring[(self._tail + i) & self._mask] = entries[i]
+        store_release(&self._tail, self._tail + count)
+        if waiting > self._peak_queued:
+            self._peak_queued = waiting
+        if count:
+            self._wake_taker()
+        pthread_mutex_unlock(&self._mutex)
+
     cdef void _append(
         self, const int64_t* rows, int64_t count, int64_t issued_ns
     ) noexcept nogil:

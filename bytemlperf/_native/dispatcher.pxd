@@ -1,7 +1,7 @@
 from libc.stdint cimport int64_t
 
 from bytemlperf._native.answer cimport Answer
-from bytemlperf._native.batch_queue cimport BatchQueue
+from bytemlperf._native.batch_queue cimport BatchQueue, QueuedRow
 from bytemlperf._native.completion_ring cimport BatchRecord, CompletionRing, Doorbell
 from bytemlperf._native.parking cimport Waits
 from bytemlperf._native.row_table cimport RowTable
@@ -23,6 +23,10 @@ cdef enum StopReason:
     STOP_ASKED = 5
 
 
+cdef enum:
+    PENDING_LIMIT = 64
+
+
 cdef class Dispatcher:
     # Loop thread only, except `discard_pending` which is read by nobody else either.
     cdef BatchQueue _queue
@@ -34,6 +38,9 @@ cdef class Dispatcher:
     cdef bint _stop_on_failure
     cdef public object on_issue         # called after an issue outside of a drain
     cdef bint _is_handing_out
+    cdef bint _has_room_for_all         # the queue is never full
+    cdef QueuedRow[PENDING_LIMIT] _pending
+    cdef int64_t _pending_count
     cdef object _last_loop              # of whom this drain has woken; or None
     cdef int64_t _fresh_ns              # the clock, read during this hand-out; 0: no
     cdef public object on_space         # called after a drain while `blocked_count` > 0
@@ -66,6 +73,7 @@ cdef class Dispatcher:
         self, Answer answer, int64_t client, int64_t scheduled_ns
     ) except -1
     cdef int _put(self, Answer answer, int64_t row_number, int64_t now_ns) except -1
+    cdef void _put_pending(self) noexcept
     cdef int _leave_tasks(self) except -1
     cdef int64_t _drain_rings(self, int64_t budget) except -1
     cdef int64_t _hand_out(self, int64_t budget) except -1

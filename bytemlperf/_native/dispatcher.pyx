@@ -97,6 +97,7 @@ cdef class Dispatcher:
         self._on_failure = on_failure
         self._stop_on_failure = stop_on_failure
         self._batch.payload = NULL
+        self._has_room_for_all = queue.max_queued >= table.capacity
         self._deadline_ns = 0x7FFFFFFFFFFFFFFF
         self._max_queries = -1
 
@@ -244,6 +245,17 @@ cdef class Dispatcher:
         answer.c_issue()
         Py_INCREF(answer)
         self._table.waiters[row_number] = <PyObject*>answer
+        if self._is_handing_out and self._has_room_for_all:
+            # Those issued while a batch is handed out are put together at its end.
+            self._pending[self._pending_count].row = row_number
+            self._pending[self._pending_count].issued_ns = now_ns
+            self._pending_count += 1
+            if self._pending_count == PENDING_LIMIT:
+                self._put_pending()
+            self._plan_position += 1
+            self.issued_count += 1
+            self._fresh_ns = now_ns
+            return ISSUE_OK
         code = self._queue.c_put(row_number, now_ns)
         if code == PUT_OK:
             self._plan_position += 1
@@ -255,6 +267,11 @@ cdef class Dispatcher:
         answer._state = 0
         self._table.c_release(row_number)
         return ISSUE_FULL if code == PUT_FULL else ISSUE_CLOSED
+
+    cdef void _put_pending(self) noexcept:
+        if self._pending_count:
+            self._queue.c_put_queued(self._pending, self._pending_count)
+            self._pending_count = 0
 
     # -- drain -------------------------------------------------------------------
 
@@ -356,6 +373,7 @@ cdef class Dispatcher:
             if answer._state != ANSWER_ABANDONED:
                 self._last_loop = answer._loop
                 answer.c_wake()
+        self._put_pending()
         return handed
 
     cdef int64_t _drain_rings(self, int64_t budget) except -1:
@@ -372,6 +390,7 @@ cdef class Dispatcher:
                     handed += self._hand_out(budget - handed)
         finally:
             self._is_handing_out = False
+            self._put_pending()
             self._leave_tasks()
         return handed
 

@@ -37,6 +37,8 @@ from bytemlperf.errors import InternalError
 # A wake-up may be put off while finished batches are at most this share of what is
 # queued: then clients that hear late still ask again long before it is their turn.
 cdef int64_t MAX_SKIPPED_SHARE = 12
+# Or while a full batch is queued, and the delay is no longer than a wake-up takes.
+cdef int64_t SHORT_WAKE_DELAY_NS = 50_000
 # How long to let the loop thread finish its work under the GIL before asking for it.
 cdef int64_t COURTESY_NS = 20_000
 # How long a lane may keep the GIL between two calls of predict, and how much it may
@@ -200,20 +202,28 @@ cdef class PredictLoop:
     cdef void _publish(self, BatchRecord* batch) noexcept nogil:
         cdef int64_t service_ns = batch.done_ns - batch.started_ns
         cdef int64_t waited_ns = 0
+        cdef int64_t queued, limit_ns
         self._ring.c_publish(self._taken, batch)
-        # While the queue is deep, let completions gather: each wake-up of the loop
-        # costs this thread a system call, and takes the GIL just when it is wanted
-        # back. The next batch is expected to take as long as this one.
-        if batch.outcome == OUTCOME_OK and self._queue.c_count() >= (
-            MAX_SKIPPED_SHARE * (self._skipped_wakes + 1) * self._queue.max_batch
-        ):
-            if self._skipped_wakes:
-                waited_ns = batch.done_ns - self._first_skipped_ns
-            else:
-                self._first_skipped_ns = batch.done_ns
-            if waited_ns + service_ns < self._max_wake_delay_ns:
-                self._skipped_wakes += 1
-                return
+        # While more waits, let completions gather: each wake-up of the loop costs this
+        # thread a system call, and takes the GIL just when it is wanted back. The next
+        # batch is expected to take as long as this one.
+        if batch.outcome == OUTCOME_OK and self._max_wake_delay_ns:
+            queued = self._queue.c_count()
+            if queued >= self._queue.max_batch:
+                limit_ns = min(SHORT_WAKE_DELAY_NS, self._max_wake_delay_ns)
+                if queued >= (
+                    MAX_SKIPPED_SHARE
+                    * (self._skipped_wakes + 1)
+                    * self._queue.max_batch
+                ):
+                    limit_ns = self._max_wake_delay_ns
+                if self._skipped_wakes:
+                    waited_ns = batch.done_ns - self._first_skipped_ns
+                else:
+                    self._first_skipped_ns = batch.done_ns
+                if waited_ns + service_ns < limit_ns:
+                    self._skipped_wakes += 1
+                    return
         self._skipped_wakes = 0
         store_release(self._bell.ringer_cpu, sched_getcpu() + 1)
         self._bell.c_ring_if_armed()

@@ -106,6 +106,7 @@ class ClosedLoopPhase:
                 # A warm-up has no iterations: it ends when the dispatcher says so.
                 _ENDLESS if self._is_warm_up else self._scenario.iterations,
                 kind=self._kind,
+                ends_closed=self._body is None and not self._thinks,
             )
             clients.freeze()
             # From here on: making the clients is not charged to their first queries.
@@ -198,7 +199,7 @@ class ClosedLoopPhase:
 
 
 async def _ask(client: Client) -> None:
-    while client.is_open:
+    while True:  # until the await ends it
         await client
 
 
