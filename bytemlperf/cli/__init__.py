@@ -18,6 +18,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 import bytemlperf
 from bytemlperf.cli.backend_command import backend
+from bytemlperf.cli.compare_command import compare
 from bytemlperf.cli.export_command import export
 from bytemlperf.cli.import_command import import_results
 from bytemlperf.cli.measure_command import measure
@@ -52,6 +53,7 @@ app.default(measure)
 app.command(overhead)
 app.command(prepare)
 app.command(merge)
+app.command(compare)
 app.command(backend)
 app.command(report)
 app.command(export)
