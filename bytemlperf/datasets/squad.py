@@ -32,6 +32,7 @@ from bytemlperf.datasets.sample_cache import SampleWriter
 from bytemlperf.datasets.squad_arrays import write_inputs, write_labels
 from bytemlperf.datasets.squad_features import Feature, WordPiece
 from bytemlperf.datasets.squad_text import SquadText, read_squad
+from bytemlperf.datasets.text_inputs import text_specs
 from bytemlperf.errors import PrepareError
 from bytemlperf.tensor_spec import TensorSpec
 
@@ -54,7 +55,6 @@ _FILES = (
     ),
 )
 _VOCABULARIES = ("open_squad/vocab.txt", "minilm_qa/vocab.txt")
-_TEXT_SEMANTICS = ("token_ids", "attention_mask", "segment_ids")
 
 
 def draft(request: Request) -> Draft | Unavailable:
@@ -75,7 +75,7 @@ def draft(request: Request) -> Draft | Unavailable:
     PrepareError
         If the data is there but damaged, or the inputs are others.
     """
-    specs = _text_specs(request)
+    specs = text_specs(request, "open_squad")
     ids_spec = specs["token_ids"]
     wanted = _wanted_vocabulary(request, ids_spec)
     if isinstance(wanted, Unavailable):
@@ -132,31 +132,6 @@ def draft(request: Request) -> Draft | Unavailable:
             "tokenizers": tokenizer.version,
         },
     )
-
-
-def _text_specs(request: Request) -> dict[str, TensorSpec]:
-    specs: dict[str, TensorSpec] = {}
-    for spec in request.specs:
-        shape = request.shape(spec)
-        if spec.semantics not in _TEXT_SEMANTICS or spec.semantics in specs:
-            raise PrepareError(
-                f"{request.hints.model}: open_squad fills one input each of "
-                f"{', '.join(_TEXT_SEMANTICS)}; {spec.name!r} is another "
-                f"{spec.semantics}"
-            )
-        if len(shape) != 2 or shape[0] != 1:
-            raise PrepareError(
-                f"{request.hints.model}: input {spec.name!r} should have shape "
-                f"(1, tokens), it has {shape}"
-            )
-        specs[spec.semantics] = spec
-    if "token_ids" not in specs or len({request.shape(s) for s in request.specs}) != 1:
-        raise PrepareError(
-            f"{request.hints.model}: open_squad needs token ids, and a mask and "
-            f"segments of the same length; the inputs are "
-            f"{[(s.name, s.semantics, request.shape(s)) for s in request.specs]}"
-        )
-    return specs
 
 
 def _wanted_vocabulary(request: Request, spec: TensorSpec) -> Unavailable | None:
