@@ -27,8 +27,8 @@ from bytemlperf.datasets.draft import (
     file_sha256,
 )
 from bytemlperf.datasets.sample_cache import SampleWriter
-from bytemlperf.datasets.squad_features import WordPiece
 from bytemlperf.datasets.text_inputs import text_specs
+from bytemlperf.datasets.tokenizing import read_word_piece
 from bytemlperf.errors import MALFORMED, PrepareError
 from bytemlperf.tensor_spec import last_segment
 
@@ -43,7 +43,6 @@ _FILES = (
     "cail2019_scm/input.jsonl",
 )
 _VOCABULARIES = ("open_cail2019/vocab.txt", "cail2019_scm/vocab.txt")
-SPECIAL_TOKENS = 3
 
 
 class _Triple(msgspec.Struct):
@@ -82,8 +81,9 @@ def draft(request: Request) -> Draft | Unavailable:
         return Unavailable(request.missing(*_FILES))
     if vocabulary is None:
         return Unavailable(request.missing(*_VOCABULARIES))
-    tokenizer = WordPiece(vocabulary)
+    tokenizer = read_word_piece(vocabulary)
     tokens = request.shape(specs["token_ids"])[-1]
+    room = tokens - tokenizer.special_count
 
     def write(out: SampleWriter, progress: Progress) -> Written:
         progress("tokenizing cases", 0, 1)
@@ -116,9 +116,9 @@ def draft(request: Request) -> Draft | Unavailable:
             ):
                 sample = 2 * row + side
                 preferred[sample] = is_better
-                first, second = truncate_pair(a, other, tokens - SPECIAL_TOKENS)
-                before = [tokenizer.cls, *first, tokenizer.sep]
-                ids = [*before, *second, tokenizer.sep]
+                first, second = truncate_pair(a, other, room)
+                before = [*tokenizer.opening, *first, *tokenizer.middle]
+                ids = [*before, *second, *tokenizer.closing]
                 arrays["token_ids"][sample, : len(ids)] = ids
                 if "attention_mask" in arrays:
                     arrays["attention_mask"][sample, : len(ids)] = 1
