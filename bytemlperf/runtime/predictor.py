@@ -275,7 +275,7 @@ class Predictor:
             yield self._clients_thread
 
     def _end_clients_thread(self) -> None:
-        """Join it, which is at once: it listens to the bell that the loop needs next."""
+        """Join it, which is at once: the loop needs the bell that it listens to."""
         if self.native_clients is not None:
             self.native_clients.close()
         if self._clients_thread is not None:
