@@ -19,6 +19,7 @@ from cyclopts import App, CycloptsError, Parameter
 import bytemlperf
 from bytemlperf.cli.backend_command import backend
 from bytemlperf.cli.compare_command import compare
+from bytemlperf.cli.env_command import environments
 from bytemlperf.cli.export_command import export
 from bytemlperf.cli.import_command import import_results
 from bytemlperf.cli.measure_command import measure
@@ -55,6 +56,7 @@ app.command(prepare)
 app.command(merge)
 app.command(compare)
 app.command(backend)
+app.command(environments)
 app.command(report)
 app.command(export)
 app.command(import_results, name="import")
