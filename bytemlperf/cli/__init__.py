@@ -31,6 +31,7 @@ from bytemlperf.cli.rerun_command import rerun
 from bytemlperf.cli.schema_command import schema
 from bytemlperf.cli.search_command import search
 from bytemlperf.cli.sweep_command import sweep, tune
+from bytemlperf.cli.system_command import system
 from bytemlperf.errors import BytemlperfError
 
 __all__ = ["run"]
@@ -61,6 +62,7 @@ app.command(ab)
 app.command(sweep)
 app.command(tune)
 app.command(search)
+app.command(system)
 app.command(backend)
 app.command(report)
 app.command(export)
