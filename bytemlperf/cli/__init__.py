@@ -20,6 +20,7 @@ import bytemlperf
 from bytemlperf.cli.backend_command import backend
 from bytemlperf.cli.compare_command import compare
 from bytemlperf.cli.export_command import export
+from bytemlperf.cli.history_command import history
 from bytemlperf.cli.import_command import import_results
 from bytemlperf.cli.measure_command import measure
 from bytemlperf.cli.merge_command import merge
@@ -27,6 +28,7 @@ from bytemlperf.cli.prepare_command import prepare
 from bytemlperf.cli.report_command import report
 from bytemlperf.cli.rerun_command import rerun
 from bytemlperf.cli.schema_command import schema
+from bytemlperf.cli.site_command import site
 from bytemlperf.errors import BytemlperfError
 
 __all__ = ["run"]
@@ -58,6 +60,8 @@ app.command(export)
 app.command(import_results, name="import")
 app.command(rerun)
 app.command(schema)
+app.command(site)
+app.command(history)
 
 
 def run(argv: Sequence[str]) -> int:
