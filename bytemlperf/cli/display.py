@@ -30,7 +30,7 @@ from bytemlperf.report.storage import (
     write_json_atomic,
 )
 from bytemlperf.runtime.clock import now_ns
-from bytemlperf.workloads import list_ops, list_workloads
+from bytemlperf.workloads import list_ops, list_plug_ins, list_workloads
 
 __all__ = [
     "show_conformance",
@@ -128,6 +128,11 @@ def show_lists(tasks: bool, hardware: bool, backend_path: Path | None) -> int:
             print(name)
         print("# --tasks ops: the parts that models are made of")
         for name in list_ops():
+            print(name)
+        brought = list_plug_ins()
+        if brought:
+            print("# from installed plug-ins")
+        for name in brought:
             print(name)
     if hardware:
         for info in list_backends(backend_path):
