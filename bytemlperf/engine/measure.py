@@ -28,7 +28,7 @@ from bytemlperf.engine.compilation import (
     vendor_call,
 )
 from bytemlperf.engine.emitter import Emitter
-from bytemlperf.engine.feeding import output_names, repeated
+from bytemlperf.engine.feeding import output_names, resident
 from bytemlperf.engine.fidelity import compare_with_reference, score_accuracy
 from bytemlperf.engine.gate import start_gate
 from bytemlperf.engine.host import (
@@ -54,6 +54,7 @@ from bytemlperf.engine.messages import (
 )
 from bytemlperf.engine.parts import Parts
 from bytemlperf.engine.perf import measure_point
+from bytemlperf.engine.point_load import point_seconds
 from bytemlperf.engine.point_plan import PointPlan, predicted_skip
 from bytemlperf.errors import BytemlperfError
 from bytemlperf.report.schema import (
@@ -224,8 +225,8 @@ class _Measurement:
         )
 
     def _at_least(self, count: int) -> Mapping[str, npt.NDArray[Any]]:
-        """Return at least `count` samples: all of them, repeated if need be."""
-        return repeated(self._arrays, self._prepared.samples.count, count)
+        """Return at least `count` samples, and no more than memory should hold."""
+        return resident(self._arrays, self._prepared.samples.count, count)
 
     def _judge_quality(self, loaded: Loaded, compiled: Compiled) -> None:
         """Score accuracy and compare numerics, each unless done or not asked."""
@@ -270,13 +271,10 @@ class _Measurement:
         plan = PointPlan(
             clients=self._workload.clients,
             iterations=self._workload.iterations,
-            point_seconds=(
-                self._workload.point_seconds
-                if self._workload.point_seconds is not None
-                else job.point_seconds
-            ),
+            point_seconds=point_seconds(self._workload, job.point_seconds),
             seed=job.seed,
             timeline_dir=job.timeline_dir,
+            load=self._workload,
             percentiles=job.percentiles,
             slos=job.slos,
         )
@@ -321,7 +319,9 @@ class _Measurement:
 
     def _resident(self, batch_size: int) -> ArraySamples:
         """Return samples for queries of `batch_size`; the run loads them."""
-        arrays = self._at_least(batch_size)
+        arrays = self._at_least(
+            max(batch_size, self._workload.query_samples(batch_size))
+        )
         return ArraySamples(arrays, self._rows_per_sample)
 
     def _vendor_benchmark(self, backend: Backend, data: CalibrationData) -> None:
