@@ -23,6 +23,7 @@ from bytemlperf.cli.export_command import export
 from bytemlperf.cli.import_command import import_results
 from bytemlperf.cli.measure_command import measure
 from bytemlperf.cli.merge_command import merge
+from bytemlperf.cli.overhead_command import overhead
 from bytemlperf.cli.prepare_command import prepare
 from bytemlperf.cli.report_command import report
 from bytemlperf.cli.rerun_command import rerun
@@ -49,6 +50,7 @@ app = App(
     print_error=False,
 )
 app.default(measure)
+app.command(overhead)
 app.command(prepare)
 app.command(merge)
 app.command(compare)

@@ -20,6 +20,7 @@ from rich.text import Text
 from bytemlperf.report.certainty_table import CertaintyTable
 from bytemlperf.report.hardware_card import best_efficiency
 from bytemlperf.report.load_table import load_table, load_words
+from bytemlperf.report.overhead_table import overhead_table
 from bytemlperf.report.parts_table import parts_table
 from bytemlperf.report.plain_text import clean_line, clean_text
 from bytemlperf.report.points_table import PointsTable
@@ -129,11 +130,28 @@ def task_report(result: TaskResult, result_file: Path | None = None) -> Renderab
     parts: list[RenderableType] = [Text(), _title(result), facts]
     if result.points:
         parts += [Text(), Padding(PointsTable(result.points), (0, 0, 0, 2))]
+    certificates = overhead_table(
+        [
+            (
+                point.batch_size,
+                point.overhead,
+                point.load is not None and point.load.is_open,
+            )
+            for point in result.points
+            if point.overhead is not None
+        ]
+    )
     loads = load_table(result.points)
     if loads is not None:
         parts += [Text(), Padding(loads, (0, 0, 0, 2))]
     if any(point.statistics for point in result.points):
         parts += [Text(), Padding(CertaintyTable(result.points), (0, 0, 0, 2))]
+    if certificates is not None:
+        parts += [
+            Text(),
+            Padding(Text("the same load on a predict that does nothing"), (0, 0, 0, 2)),
+            Padding(certificates, (0, 0, 0, 2)),
+        ]
     shares = parts_table(result.points)
     if shares is not None:
         parts += [Text(), Padding(shares, (0, 0, 0, 2))]

@@ -19,6 +19,7 @@ from bytemlperf.report.schema.hardware_card import HardwareCard
 from bytemlperf.report.schema.imported import ImportedFrom
 from bytemlperf.report.schema.invocation import InvocationIndex, NodeEntry, TaskEntry
 from bytemlperf.report.schema.load import LoadReport
+from bytemlperf.report.schema.overhead import OverheadReport
 from bytemlperf.report.schema.point import (
     Point,
     PointPart,
@@ -59,6 +60,7 @@ __all__ = [
     "NodeEntry",
     "NumericOutput",
     "NumericReport",
+    "OverheadReport",
     "Point",
     "PointPart",
     "Provenance",
