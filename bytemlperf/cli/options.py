@@ -160,6 +160,9 @@ class Places:
         Folder for built models, samples and environments.
     data_path
         Folder of real data (default: BYTEMLPERF_DATA).
+    download_data
+        Fetch the tasks' datasets into the cache where they are missing, checked by
+        their hash.
     backend_path
         A hardware folder, or a folder of them, outside the package.
     model_path
@@ -171,6 +174,7 @@ class Places:
     out: Annotated[Path, Parameter(group=WHERE)] = Path("reports")
     cache: Annotated[Path | None, Parameter(group=WHERE)] = None
     data_path: Annotated[Path | None, Parameter(group=WHERE)] = None
+    download_data: Annotated[bool, flag(WHERE)] = False
     backend_path: Annotated[Path | None, Parameter(group=WHERE)] = None
     model_path: Annotated[Path | None, Parameter(group=WHERE)] = None
     ui: Annotated[Ui | None, Parameter(group=WHERE)] = None

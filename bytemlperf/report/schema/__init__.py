@@ -9,6 +9,11 @@ from __future__ import annotations
 
 from bytemlperf.report.schema.compilation import CompileReport
 from bytemlperf.report.schema.conformance import ConformanceReport, RuleOutcome
+from bytemlperf.report.schema.coverage import (
+    ArtefactReport,
+    CoverageReport,
+    SegmentReport,
+)
 from bytemlperf.report.schema.distribution import Distribution, SeriesSecond
 from bytemlperf.report.schema.ease_of_use import (
     BackendFacts,
@@ -41,11 +46,13 @@ from bytemlperf.report.schema.task import Failure, Status, TaskResult
 __all__ = [
     "SCHEMA_VERSION",
     "AccuracyReport",
+    "ArtefactReport",
     "BackendFacts",
     "EaseOfUse",
     "TaskTrouble",
     "CompileReport",
     "ConformanceReport",
+    "CoverageReport",
     "DatasetReport",
     "DifferenceBins",
     "Distribution",
@@ -66,6 +73,7 @@ __all__ = [
     "Provenance",
     "RunStatistics",
     "RuleOutcome",
+    "SegmentReport",
     "SeriesSecond",
     "SkippedPoint",
     "Status",
