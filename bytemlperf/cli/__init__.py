@@ -22,6 +22,7 @@ from bytemlperf.cli.backend_command import backend
 from bytemlperf.cli.compare_command import compare
 from bytemlperf.cli.env_command import environments
 from bytemlperf.cli.export_command import export
+from bytemlperf.cli.history_command import history
 from bytemlperf.cli.import_command import import_results
 from bytemlperf.cli.measure_command import measure
 from bytemlperf.cli.merge_command import merge
@@ -31,7 +32,9 @@ from bytemlperf.cli.report_command import report
 from bytemlperf.cli.rerun_command import rerun
 from bytemlperf.cli.schema_command import schema
 from bytemlperf.cli.search_command import search
+from bytemlperf.cli.site_command import site
 from bytemlperf.cli.sweep_command import sweep, tune
+from bytemlperf.cli.system_command import system
 from bytemlperf.errors import BytemlperfError
 
 __all__ = ["run"]
@@ -62,6 +65,7 @@ app.command(ab)
 app.command(sweep)
 app.command(tune)
 app.command(search)
+app.command(system)
 app.command(backend)
 app.command(environments)
 app.command(report)
@@ -69,6 +73,8 @@ app.command(export)
 app.command(import_results, name="import")
 app.command(rerun)
 app.command(schema)
+app.command(site)
+app.command(history)
 
 
 def run(argv: Sequence[str]) -> int:

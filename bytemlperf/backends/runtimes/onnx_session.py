@@ -37,7 +37,10 @@ LEVELS = {
     "layout": "ORT_ENABLE_LAYOUT",
     "all": "ORT_ENABLE_ALL",
 }
-QUANTIZED = ("QLinear", "MatMulInteger", "ConvInteger", "DynamicQuantize", "QGemm")
+QUANTIZED = (
+    "QLinear", "QuantizeLinear", "MatMulInteger", "ConvInteger", "DynamicQuantize",
+    "QGemm",
+)  # fmt: skip
 
 
 class OnnxruntimeRuntime:
