@@ -95,6 +95,8 @@ class Command:
         self._sibling: subprocess.Popen[str] | None = None
         self._process: subprocess.Popen[str] | None = None
         self.notes: list[str] = []
+        # What runs the command behind it, such as in another network.
+        self.within: list[str] = []
 
     def prepare(self, faults: dict[str, str]) -> None:
         """Write the backend and the workload."""
@@ -144,7 +146,14 @@ class Command:
         given = arguments or self.arguments
         self._lines = []
         with subprocess.Popen(
-            [*self._in_group(), sys.executable, "-m", "bytemlperf", *given],
+            [
+                *self.within,
+                *self._in_group(),
+                sys.executable,
+                "-m",
+                "bytemlperf",
+                *given,
+            ],
             env=self._env,
             cwd=self.folder,
             stdout=subprocess.DEVNULL,
