@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from bytemlperf.cli.load_options import LoadOverrides
 from bytemlperf.cli.options import HOW, WHAT, Cluster, Overrides, Places, Weights, flag
 from bytemlperf.cli.statistics_options import Judgement
 
@@ -29,6 +30,7 @@ def measure(
     silence_seconds: Annotated[float | None, Parameter(group=HOW)] = None,
     resume: Annotated[Path | None, Parameter(group=WHAT)] = None,
     overrides: Overrides = Overrides(),
+    load: LoadOverrides = LoadOverrides(),
     judgement: Judgement = Judgement(),
     places: Places = Places(),
     cluster: Cluster = Cluster(),
@@ -70,6 +72,8 @@ def measure(
         run was asked for; only --ui may be given with it.
     overrides
         Workload fields.
+    load
+        Workload fields about load.
     judgement
         What is said about each point's latency.
     places
@@ -93,7 +97,7 @@ def measure(
     if resume is not None:
         return display.show_measurement(resume_request(resume), places.ui, cluster)
     request = make_request(
-        select_tasks(tasks, overrides, quick=quick),
+        select_tasks(tasks, overrides, quick=quick, load=load),
         places,
         hardware_types=select_hardware(hardware_type, places.backend_path),
         weights=weights,

@@ -70,8 +70,9 @@ class Overrides:
     compile_only
         Compile, report and stop.
     point_seconds
-        Time limit of one batch size's measured window: 10, or 3 with --quick. With
-        --iterations alone there is none: so many queries are asked for, so many run.
+        Time limit of one batch size's measured window, and the length of an open loop's
+        schedule, in seconds: 10, or 3 with --quick. In a closed loop with --iterations
+        alone there is none: so many queries are asked for, so many run.
     processes
         Processes that share the clients, each with its own instance of the model.
     accuracy_target
@@ -90,7 +91,9 @@ class Overrides:
     batch_sizes: Annotated[str | None, Parameter(group=FIELDS)] = None
     data_percent: Annotated[float | None, Parameter(group=FIELDS)] = None
     compile_only: Annotated[bool | None, flag(FIELDS, "--no_compile_only")] = None
-    point_seconds: Annotated[float | None, Parameter(group=FIELDS)] = None
+    point_seconds: Annotated[
+        float | None, Parameter(name=["--point_seconds", "--duration"], group=FIELDS)
+    ] = None
     processes: Annotated[int | None, Parameter(group=FIELDS)] = None
     accuracy_target: Annotated[float | None, Parameter(group=FIELDS)] = None
     min_snr_db: Annotated[float | None, Parameter(group=FIELDS)] = None

@@ -13,9 +13,11 @@ import msgspec
 import platformdirs
 
 from bytemlperf.backends import find_backend, list_backends
+from bytemlperf.cli.load_options import LoadOverrides
 from bytemlperf.cli.options import DEFAULT_POINT_SECONDS, Overrides, Places, Weights
 from bytemlperf.cli.statistics_options import Judgement
 from bytemlperf.datasets import find_data_root
+from bytemlperf.engine.point_load import check_load, point_seconds
 from bytemlperf.errors import ConfigError
 from bytemlperf.launch.request import SessionRequest
 from bytemlperf.launch.resume import load_request
@@ -42,10 +44,15 @@ def cache_folder(given: Path | None) -> Path:
 
 
 def select_tasks(
-    asked: str, overrides: Overrides, *, quick: bool
+    asked: str,
+    overrides: Overrides,
+    *,
+    quick: bool,
+    load: LoadOverrides = LoadOverrides(),
 ) -> list[WorkloadFile]:
     """Resolve tasks and lay the command line's fields over them."""
-    fields = overrides.fields()
+    fields = overrides.fields() | load.fields()
+    seconds = overrides.default_point_seconds(quick=quick)
     selected = []
     for file in find_workloads(asked):
         merged = msgspec.to_builtins(file.workload) | fields
@@ -58,6 +65,14 @@ def select_tasks(
                 f"command line: {str(error).replace('$.', '--')}",
                 hint="see the workload fields in --help",
             ) from error
+        if workload.is_open and overrides.iterations is not None:
+            raise ConfigError(
+                f"{file.name}: --iterations is about clients, but the scenario "
+                f"{workload.scenario} has none",
+                hint="use --duration, or --queries with offline",
+            )
+        if workload.test_perf and not workload.compile_only:
+            check_load(workload, point_seconds(workload, seconds), where=file.name)
         selected.append(msgspec.structs.replace(file, workload=workload))
     return selected
 

@@ -54,6 +54,7 @@ from bytemlperf.engine.messages import (
 )
 from bytemlperf.engine.parts import Parts
 from bytemlperf.engine.perf import measure_point
+from bytemlperf.engine.point_load import point_seconds
 from bytemlperf.engine.point_plan import PointPlan, predicted_skip
 from bytemlperf.errors import BytemlperfError
 from bytemlperf.report.schema import (
@@ -270,13 +271,10 @@ class _Measurement:
         plan = PointPlan(
             clients=self._workload.clients,
             iterations=self._workload.iterations,
-            point_seconds=(
-                self._workload.point_seconds
-                if self._workload.point_seconds is not None
-                else job.point_seconds
-            ),
+            point_seconds=point_seconds(self._workload, job.point_seconds),
             seed=job.seed,
             timeline_dir=job.timeline_dir,
+            load=self._workload,
             percentiles=job.percentiles,
             slos=job.slos,
         )
@@ -321,7 +319,9 @@ class _Measurement:
 
     def _resident(self, batch_size: int) -> ArraySamples:
         """Return samples for queries of `batch_size`; the run loads them."""
-        arrays = self._at_least(batch_size)
+        arrays = self._at_least(
+            max(batch_size, self._workload.query_samples(batch_size))
+        )
         return ArraySamples(arrays, self._rows_per_sample)
 
     def _vendor_benchmark(self, backend: Backend, data: CalibrationData) -> None:

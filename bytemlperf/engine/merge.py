@@ -265,10 +265,15 @@ def resummarise(
         return None
     return summarise(
         blocks_table(blocks, max_ns),
-        samples_per_query=points[0].batch_size,
+        samples_per_query=query_samples(points[0]),
         percentiles=[each.percentile for each in said.percentiles],
         slos=[judgement.slo for judgement in said.slos],
     )
+
+
+def query_samples(point: Point) -> int:
+    """Return the samples of a query; a result without `load` says it by batch size."""
+    return point.load.samples_per_query if point.load else point.batch_size
 
 
 def _add_texts(texts: Sequence[str]) -> str:

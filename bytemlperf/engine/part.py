@@ -91,7 +91,11 @@ def serve_part(
             raise WorkerError(f"expected a point to measure, got {command!r}")
         if command.timeline_dir is not None:
             Path(command.timeline_dir).mkdir(parents=True, exist_ok=True)
-        samples = repeated(arrays, prepared.samples.count, command.batch_size)
+        samples = repeated(
+            arrays,
+            prepared.samples.count,
+            max(command.batch_size, workload.query_samples(command.batch_size)),
+        )
         loaded = load_batch_size(
             backend,
             command.batch_size,
@@ -111,6 +115,7 @@ def serve_part(
                 point_seconds=command.point_seconds,
                 seed=command.seed,
                 timeline_dir=command.timeline_dir,
+                load=workload,
                 percentiles=measure.percentiles,
                 slos=measure.slos,
             ),

@@ -12,6 +12,12 @@ from pathlib import Path
 from bytemlperf.engine.emitter import Emitter
 from bytemlperf.engine.loading import DEADLINE_BATCHES, Loaded
 from bytemlperf.engine.point import point_from
+from bytemlperf.engine.point_load import (
+    batching_for,
+    expected_queries,
+    expected_seconds,
+    scenario_for,
+)
 from bytemlperf.engine.point_plan import (
     MIN_QUERIES,
     PointPlan,
@@ -21,8 +27,6 @@ from bytemlperf.engine.point_plan import (
 from bytemlperf.report.schema import Point
 from bytemlperf.runtime import (
     ArraySamples,
-    Batching,
-    ClosedLoop,
     Limits,
     Progress,
     run_sync,
@@ -42,7 +46,7 @@ def measure_point(
     emitter: Emitter,
     start_gate: Callable[[], object] | None = None,
 ) -> Point:
-    """Run the closed loop of one batch size.
+    """Bring load to one batch size.
 
     Parameters
     ----------
@@ -66,17 +70,29 @@ def measure_point(
         With its verdict.
     """
     batch_size = loaded.batch_size
-    min_queries = min(MIN_QUERIES, plan.clients * plan.iterations)
-    limit_seconds = plan.point_seconds
-    if limit_seconds is None:
-        limit_seconds = plan.clients * plan.iterations * loaded.batch_ns / 1e9
-    longest = max(limit_seconds, min_queries * loaded.batch_ns / 1e9)
+    batching = batching_for(plan.load, batch_size, predict_threads=predict_threads)
+    scenario = scenario_for(
+        plan.load,
+        batch_size,
+        clients=plan.clients,
+        iterations=plan.iterations,
+        seconds=plan.point_seconds,
+        batch_ns=loaded.batch_ns,
+        predict_threads=batching.predict_threads,
+    )
+    total = expected_queries(scenario)
+    min_queries = min(MIN_QUERIES, total)
+    query_samples = scenario.samples_per_query
+    longest = expected_seconds(
+        scenario,
+        seconds=plan.point_seconds,
+        query_ns=loaded.batch_ns * query_samples / batch_size,
+    )
     emitter.phase(
         "perf",
         DEADLINE_SLACK_SECONDS + 4 * longest + DEADLINE_BATCHES * loaded.batch_ns / 1e9,
         batch_size=batch_size,
     )
-    total = plan.clients * plan.iterations
     timeline = (
         Path(plan.timeline_dir) / f"timeline-bs{batch_size}.npy"
         if plan.timeline_dir
@@ -85,23 +101,26 @@ def measure_point(
     recording = run_sync(
         loaded.predict,
         samples,
-        scenario=ClosedLoop(
-            clients=plan.clients,
-            iterations=plan.iterations,
-            samples_per_query=batch_size,
-        ),
-        batching=Batching(max_batch=batch_size, predict_threads=predict_threads),
+        scenario=scenario,
+        batching=batching,
         seed=plan.seed,
-        limits=Limits(max_seconds=plan.point_seconds, min_queries=min_queries),
+        schedule_seed=plan.load.schedule_seed,
+        limits=Limits(
+            # The schedule of an open loop is as long as it is.
+            max_seconds=None if plan.load.is_open else plan.point_seconds,
+            min_queries=min_queries,
+        ),
         warm_up=warm_up_for(warm_up_seconds(plan), loaded.batch_ns),
         timeline_path=timeline,
-        on_progress=lambda progress: _tell(emitter, progress, total, batch_size),
+        on_progress=lambda progress: _tell(emitter, progress, total, query_samples),
         start_gate=start_gate,
     )
-    return point_from(recording, loaded, plan, predict_threads, min_queries, timeline)
+    return point_from(
+        recording, loaded, plan, scenario, batching, min_queries, timeline
+    )
 
 
-def _tell(emitter: Emitter, progress: Progress, total: int, batch_size: int) -> None:
+def _tell(emitter: Emitter, progress: Progress, total: int, query_samples: int) -> None:
     """Pass a running point's figures on.
 
     Nothing is said while nothing is answered: the launcher takes silence for a hang,
@@ -110,7 +129,7 @@ def _tell(emitter: Emitter, progress: Progress, total: int, batch_size: int) -> 
     if progress.recent_p50_ns is None:
         return
     stage = "warm-up" if progress.is_warm_up else "measuring"
-    text = f"{stage} {progress.recent_qps * batch_size:.4g} samples/s"
+    text = f"{stage} {progress.recent_qps * query_samples:.4g} samples/s"
     if progress.recent_p50_ns is not None:
         text += f", p50 {progress.recent_p50_ns / 1e6:.3g} ms"
     emitter.progress(0 if progress.is_warm_up else progress.done_queries, total, text)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from bytemlperf.engine.compilation import peak_rss_bytes
+from bytemlperf.engine.load_report import load_reasons, load_report
 from bytemlperf.engine.loading import Loaded
 from bytemlperf.engine.point_plan import PointPlan
 from bytemlperf.engine.validity import invalid_reasons, unsteady_warning
@@ -21,7 +22,16 @@ from bytemlperf.report.schema import (
     SeriesSecond,
     WarmUpReport,
 )
-from bytemlperf.runtime import Block, Histogram, Recording
+from bytemlperf.runtime import (
+    Batching,
+    Block,
+    Histogram,
+    Offline,
+    Ramp,
+    Recording,
+    Scenario,
+    Trace,
+)
 from bytemlperf.statistics.hdr import CELL_COUNT, encode_counts
 from bytemlperf.statistics.summary import summarise
 
@@ -32,7 +42,8 @@ def point_from(
     recording: Recording,
     loaded: Loaded,
     plan: PointPlan,
-    predict_threads: int,
+    scenario: Scenario,
+    batching: Batching,
     min_queries: int,
     timeline: Path | None,
 ) -> Point:
@@ -45,7 +56,7 @@ def point_from(
     statistics = (
         summarise(
             blocks_table(blocks, recording.latency.max),
-            samples_per_query=loaded.batch_size,
+            samples_per_query=scenario.samples_per_query,
             percentiles=plan.percentiles,
             slos=plan.slos,
         )
@@ -59,7 +70,9 @@ def point_from(
     warnings = list(loaded.warnings)
     if not recording.warm_up.settled:
         warnings.append("service time had not settled when the warm-up's time was over")
-    unsteady = unsteady_warning(statistics)
+    # A load that changes by itself says nothing about what changes under it.
+    steady = None if isinstance(scenario, Offline | Ramp | Trace) else statistics
+    unsteady = unsteady_warning(steady)
     if unsteady is not None:
         warnings.append(unsteady)
     return Point(
@@ -67,9 +80,9 @@ def point_from(
         clients=plan.clients,
         iterations=plan.iterations,
         point_seconds=plan.point_seconds,
-        max_batch=loaded.batch_size,
-        max_delay_us=0,
-        predict_threads=predict_threads,
+        max_batch=batching.max_batch,
+        max_delay_us=batching.max_delay_us,
+        predict_threads=batching.predict_threads,
         query_count=recording.query_count,
         sample_count=recording.sample_count,
         failed_count=recording.failed_count,
@@ -117,7 +130,8 @@ def point_from(
             )
             for entry in recording.series
         ],
-        invalid_reasons=invalid_reasons(
+        invalid_reasons=load_reasons(recording)
+        + invalid_reasons(
             latency=latency,
             schedule_lag=schedule_lag,
             wakeup=wakeup,
@@ -128,7 +142,7 @@ def point_from(
             warm_up_error=next(
                 (each.error for each in recording.failures if each.is_warm_up), None
             ),
-            statistics=statistics,
+            statistics=steady,
         ),
         warnings=warnings,
         errors=[
@@ -138,6 +152,11 @@ def point_from(
         ],
         timeline_file=str(timeline) if timeline else None,
         window_start_ns=recording.window_start_ns,
+        load=load_report(
+            recording,
+            scenario,
+            distribution(recording.load.lag) if recording.load else None,
+        ),
         blocks=blocks,
         statistics=statistics,
     )

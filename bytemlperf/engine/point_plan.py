@@ -11,6 +11,7 @@ from bytemlperf.report.schema import SkippedPoint
 from bytemlperf.runtime import WarmUp
 from bytemlperf.statistics.slo import Slo
 from bytemlperf.statistics.summary import DEFAULT_PERCENTILES
+from bytemlperf.workloads import Load
 
 __all__ = [
     "MAX_POINT_OVERRUN",
@@ -45,6 +46,8 @@ class PointPlan(msgspec.Struct, frozen=True):
         Of the sample order.
     timeline_dir : str or None
         Folder for the rows, if they are kept.
+    load : Load
+        How load arrives.
     percentiles : tuple of float
         Of the latency, in percent, whose intervals are computed.
     slos : tuple of Slo
@@ -56,6 +59,7 @@ class PointPlan(msgspec.Struct, frozen=True):
     point_seconds: float | None
     seed: int
     timeline_dir: str | None
+    load: Load = Load()
     percentiles: tuple[float, ...] = DEFAULT_PERCENTILES
     slos: tuple[Slo, ...] = ()
 

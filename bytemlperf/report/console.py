@@ -19,6 +19,7 @@ from rich.text import Text
 
 from bytemlperf.report.certainty_table import CertaintyTable
 from bytemlperf.report.hardware_card import best_efficiency
+from bytemlperf.report.load_table import load_table, load_words
 from bytemlperf.report.parts_table import parts_table
 from bytemlperf.report.plain_text import clean_line, clean_text
 from bytemlperf.report.points_table import PointsTable
@@ -128,6 +129,9 @@ def task_report(result: TaskResult, result_file: Path | None = None) -> Renderab
     parts: list[RenderableType] = [Text(), _title(result), facts]
     if result.points:
         parts += [Text(), Padding(PointsTable(result.points), (0, 0, 0, 2))]
+    loads = load_table(result.points)
+    if loads is not None:
+        parts += [Text(), Padding(loads, (0, 0, 0, 2))]
     if any(point.statistics for point in result.points):
         parts += [Text(), Padding(CertaintyTable(result.points), (0, 0, 0, 2))]
     shares = parts_table(result.points)
@@ -315,10 +319,8 @@ def _load(points: Sequence[Point]) -> str | None:
     if not points:
         return None
     point = points[0]
-    limit = f", at most {point.point_seconds:g} s" if point.point_seconds else ""
     return (
-        f"closed loop, {point.clients} clients x {point.iterations} queries{limit}; "
-        f"{point.predict_threads} predict "
+        f"{load_words(point)}; {point.predict_threads} predict "
         f"{'thread' if point.predict_threads == 1 else 'threads'}, {point.event_loop}"
         + (f"; shared by {len(point.parts)} processes" if point.parts else "")
     )

@@ -19,7 +19,7 @@ from bytemlperf.runtime.open_scenario import (
     Trace,
 )
 from bytemlperf.runtime.pacing import Arrival, pace
-from bytemlperf.runtime.plan import RNG_NAME
+from bytemlperf.runtime.plan import RNG_NAME, check_scenario
 from bytemlperf.runtime.progress import Progress
 from bytemlperf.runtime.recorder import (
     Block,
@@ -79,6 +79,7 @@ __all__ = [
     "WarmUp",
     "WarmUpRecording",
     "check_outputs",
+    "check_scenario",
     "client_task_factory",
     "cpu_time_ns",
     "now_ns",

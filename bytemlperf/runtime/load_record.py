@@ -42,6 +42,8 @@ class LoadRecording(msgspec.Struct, frozen=True, kw_only=True):
         Rows never reached: the run was stopped, or its time was over.
     dropped_count : int
         Rows that were still queued when draining ended.
+    max_queued : int
+        Rows that could wait at once.
     peak_in_flight : int
         Most rows issued and not yet answered at once.
     mean_backlogs : tuple of float
@@ -73,6 +75,7 @@ class LoadRecording(msgspec.Struct, frozen=True, kw_only=True):
     starved_count: int
     unissued_count: int
     dropped_count: int
+    max_queued: int
     peak_in_flight: int
     mean_backlogs: tuple[float, ...]
     end_backlog: int

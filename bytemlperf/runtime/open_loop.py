@@ -219,6 +219,7 @@ class OpenLoopPhase:
             starved_count=pacer.starved_count,
             unissued_count=pacer.unissued_count,
             dropped_count=self._dropped_count,
+            max_queued=self._predictor.queue.max_queued,
             peak_in_flight=pacer.peak_in_flight,
             mean_backlogs=pacer.mean_backlogs,
             end_backlog=pacer.end_backlog,

@@ -24,6 +24,7 @@ __all__ = [
     "OpenScenario",
     "Ramp",
     "Server",
+    "Timed",
     "Trace",
 ]
 
@@ -335,6 +336,7 @@ class Trace(
         return 1
 
 
-OpenScenario = Server | ConstantRate | Gamma | Burst | Ramp | Offline | Trace
+Timed = Server | ConstantRate | Gamma | Burst | Ramp
+OpenScenario = Timed | Offline | Trace
 
 Moments = npt.NDArray[np.int64]

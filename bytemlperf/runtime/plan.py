@@ -14,9 +14,16 @@ import numpy.typing as npt
 from bytemlperf.errors import ConfigError
 from bytemlperf.runtime.arrivals import due_times, schedule_seconds, schedule_sha256
 from bytemlperf.runtime.memory import check_memory
-from bytemlperf.runtime.open_scenario import Offline, OpenScenario, Trace
+from bytemlperf.runtime.open_scenario import (
+    Offline,
+    OpenScenario,
+    Ramp,
+    Timed,
+    Trace,
+)
+from bytemlperf.runtime.scenario import Scenario, as_closed_loop
 
-__all__ = ["RNG_NAME", "LoadPlan", "SampleOrder", "plan_load"]
+__all__ = ["RNG_NAME", "LoadPlan", "SampleOrder", "check_scenario", "plan_load"]
 
 RNG_NAME = "numpy.PCG64"
 _DRAWS_AT_ONCE = 8192  # about 50 us of work on the loop, every 8192 queries
@@ -144,6 +151,50 @@ class LoadPlan(msgspec.Struct, frozen=True, eq=False):
 
 # Moment, sample, and query of a row, and what drawing them needs besides.
 _PLANNED_BYTES_PER_ROW = 40
+# A task with its coroutine, an answer and a row; rounded up.
+_CLIENT_BYTES = 2048
+
+
+def check_scenario(scenario: Scenario) -> None:
+    """Refuse a load that does not fit into memory.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        The load.
+
+    Raises
+    ------
+    ConfigError
+        With what is allowed.
+    """
+    if isinstance(scenario, OpenScenario):
+        rows = _row_count(scenario)
+        check_memory(
+            rows * _PLANNED_BYTES_PER_ROW,
+            f"a schedule of {rows:,} queries",
+            hint="ask for a lower rate or a shorter time",
+        )
+        return
+    clients = as_closed_loop(scenario).clients
+    check_memory(
+        clients * _CLIENT_BYTES, f"{clients:,} clients", hint="ask for fewer clients"
+    )
+
+
+def _row_count(scenario: OpenScenario) -> int:
+    if isinstance(scenario, Trace):
+        sizes = scenario.sizes
+        return len(scenario.due_ns) if sizes is None else int(sizes.sum())
+    if isinstance(scenario, Offline):
+        return scenario.queries
+    return max(1, round(_requested_qps(scenario) * scenario.seconds))
+
+
+def _requested_qps(scenario: Timed) -> float:
+    if isinstance(scenario, Ramp):
+        return (scenario.rate_qps + scenario.end_rate_qps) / 2
+    return scenario.rate_qps
 
 
 def plan_load(
@@ -172,27 +223,19 @@ def plan_load(
     """
     if schedule_seed < 0:
         raise ConfigError(f"a seed must be >= 0, not {schedule_seed}")
+    check_scenario(scenario)
     seconds = schedule_seconds(scenario)
+    due_ns = due_times(scenario, schedule_seed)
     queries = None
-    requested_qps: float | None = None
+    requested_qps = None
+    query_count = len(due_ns)
     if isinstance(scenario, Trace):
         query_count = len(scenario.due_ns)
-        rows = query_count if scenario.sizes is None else int(scenario.sizes.sum())
-    elif isinstance(scenario, Offline):
-        rows = query_count = scenario.queries
-    else:
-        requested_qps = scenario.rate_qps
-        if (end_qps := getattr(scenario, "end_rate_qps", None)) is not None:
-            requested_qps = (requested_qps + end_qps) / 2
-        rows = query_count = max(1, round(requested_qps * seconds))
-    check_memory(
-        rows * _PLANNED_BYTES_PER_ROW,
-        f"a schedule of {rows:,} queries",
-        hint="ask for a lower rate or a shorter time",
-    )
-    due_ns = due_times(scenario, schedule_seed)
-    if isinstance(scenario, Trace) and scenario.sizes is not None:
-        queries = np.repeat(np.arange(query_count, dtype=np.int32), scenario.sizes)
+        if scenario.sizes is not None:
+            numbers = np.arange(query_count, dtype=np.int32)
+            queries = np.repeat(numbers, scenario.sizes)
+    elif not isinstance(scenario, Offline):
+        requested_qps = _requested_qps(scenario)
     take = order.cycle if isinstance(scenario, Offline) else order.take
     return LoadPlan(
         due_ns=due_ns,

@@ -18,10 +18,15 @@ from bytemlperf.errors import ConfigError, PredictError
 from bytemlperf.runtime.client_path import ClientBody, ClientChoice
 from bytemlperf.runtime.clock import Usage, usage
 from bytemlperf.runtime.closed_loop import ClosedLoopPhase
-from bytemlperf.runtime.memory import check_memory
 from bytemlperf.runtime.open_loop import OpenLoopPhase, open_capacity
 from bytemlperf.runtime.open_scenario import OpenScenario
-from bytemlperf.runtime.plan import RNG_NAME, LoadPlan, SampleOrder, plan_load
+from bytemlperf.runtime.plan import (
+    RNG_NAME,
+    LoadPlan,
+    SampleOrder,
+    check_scenario,
+    plan_load,
+)
 from bytemlperf.runtime.predictor import Feeds, InputLayout, Predict, Predictor
 from bytemlperf.runtime.recorder import (
     EndedBy,
@@ -48,8 +53,6 @@ __all__ = ["Check", "Session", "check_outputs"]
 Check = Callable[[Mapping[str, Array], int], object]
 
 _MAX_FAILURES_KEPT = 8
-# A task with its coroutine, an answer and a row; rounded up.
-_CLIENT_BYTES = 2048
 # Clients that warm up what an open loop will measure: enough for full batches.
 _MAX_WARM_UP_CLIENTS = 4096
 
@@ -151,11 +154,7 @@ class Session:
             self._scenario = as_closed_loop(scenario)
             capacity = self._scenario.clients
             max_queued = batching.max_queued or capacity
-            check_memory(
-                capacity * _CLIENT_BYTES,
-                f"{capacity:,} clients",
-                hint="ask for fewer clients",
-            )
+            check_scenario(self._scenario)
         self._predictor = Predictor(
             predict,
             inputs,

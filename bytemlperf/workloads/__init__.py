@@ -13,6 +13,7 @@ from pathlib import Path
 from bytemlperf import substructures
 from bytemlperf.errors import ConfigError, UnknownNameError
 from bytemlperf.substructures import FRAMEWORKS, SUBSTRUCTURES, find_substructure
+from bytemlperf.workloads.load import OPEN_SCENARIOS, SCENARIOS, Load
 from bytemlperf.workloads.schema import (
     Workload,
     WorkloadFile,
@@ -21,6 +22,9 @@ from bytemlperf.workloads.schema import (
 )
 
 __all__ = [
+    "OPEN_SCENARIOS",
+    "SCENARIOS",
+    "Load",
     "Workload",
     "WorkloadFile",
     "find_workloads",

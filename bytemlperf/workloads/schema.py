@@ -14,14 +14,15 @@ from typing import Annotated
 import msgspec
 
 from bytemlperf.errors import MALFORMED, ConfigError
+from bytemlperf.workloads.load import Load
 
 __all__ = ["Workload", "WorkloadFile", "parse_workload", "read_workload"]
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
-class Workload(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What to measure.
+class Workload(Load, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What to measure; how load arrives is said by the fields of `Load`.
 
     Parameters
     ----------
@@ -67,6 +68,12 @@ class Workload(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     min_snr_db: float | None = None
 
     def __post_init__(self) -> None:
+        self.check()
+        if self.is_open and self.processes > 1:
+            raise ValueError(
+                f"expected processes = 1 with the open loop {self.scenario}, got "
+                f"{self.processes}: processes share clients, and it has none"
+            )
         if self.processes > self.clients:
             raise ValueError(
                 f"expected processes of at most clients = {self.clients}, got "
@@ -165,9 +172,13 @@ def read_workload(path: Path) -> WorkloadFile:
         body = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"cannot read workload {path}: {error.strerror}") from error
+    workload = parse_workload(body, str(path))
+    if workload.trace is not None:
+        trace = path.absolute().parent / workload.trace
+        workload = msgspec.structs.replace(workload, trace=str(trace))
     return WorkloadFile(
         name=path.stem,
         path=path,
         sha256=hashlib.sha256(body).hexdigest(),
-        workload=parse_workload(body, str(path)),
+        workload=workload,
     )

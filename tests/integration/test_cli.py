@@ -91,6 +91,31 @@ def test_null_counts_what_was_asked(cache, workload, tmp_path):
 
 @pytest.mark.frameworks
 @pytest.mark.timeout(400)
+def test_an_open_loop_says_what_it_offered(cache, workload, tmp_path):
+    """Poisson arrivals: the schedule's count, its rate, and a hash to compare by."""
+    out = tmp_path / "out"
+    done = bytemlperf(
+        cache,
+        *("--tasks", workload, "--hardware_type", "NULL", "--out", out),
+        *("--scenario", "server", "--rate", 200, "--duration", 0.5),
+        *("--schedule_seed", 7, "--no_test_accuracy", "--no_test_numeric"),
+    )
+
+    assert done.returncode in (0, 4), done.stderr  # the machine may be too busy
+    result = read_result(out / "NULL" / "small" / "result.json")
+    assert [point.batch_size for point in result.points] == [4, 8]
+    for point in result.points:
+        assert point.query_count == point.load.scheduled_count == 100
+        assert point.ended_by == "schedule"
+        assert point.load.offered_qps == point.load.requested_qps == 200
+        assert (point.load.samples_per_query, point.max_batch) == (1, point.batch_size)
+        assert point.load.lag.count == 100
+    first, second = result.points
+    assert first.load.schedule_sha256 == second.load.schedule_sha256
+    assert "server, 200 queries/s for 0.5 s (seed 7)" in done.stdout
+    assert "offered" in done.stdout
+
+
 def test_a_backend_from_the_readme_alone_runs(cache, workload, tmp_path):
     """A GOYA folder written from the original README is measured, untouched."""
     # It compiles TorchScript files, as a vendor's first version would.
@@ -243,6 +268,13 @@ def test_interrupting_keeps_what_was_measured(cache, workload, tmp_path):
         (["--hardware_type", "GPV"], "hardware_types that exist: CPU, NULL"),
         (["--hardware_type", "CPU", "--batch_sizes", "4,x"], "--batch_sizes '4,x'"),
         (["--hardware_type", "CPU", "--clients", "0"], "--clients"),
+        (["--hardware_type", "NULL", "--scenario", "server"], "server needs rate"),
+        (["--hardware_type", "NULL", "--rate", "5"], "rate is about the scenario"),
+        (["--hardware_type", "NULL", "--trace", "/nowhere.csv"], "/nowhere.csv"),
+        (
+            ["--hardware_type", "NULL", "--scenario", "offline", "--iterations", "3"],
+            "--iterations is about clients",
+        ),
         (["--hardware_type", "CPU", "--no-such"], "Unknown option"),
         (["--hardware_type", "NULL", "--out", "/proc/x"], "/proc/x"),
         (["--hardware_type", "CPU", "--model_path", "/nowhere"], "--model_path"),

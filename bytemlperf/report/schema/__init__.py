@@ -18,6 +18,7 @@ from bytemlperf.report.schema.ease_of_use import (
 from bytemlperf.report.schema.hardware_card import HardwareCard
 from bytemlperf.report.schema.imported import ImportedFrom
 from bytemlperf.report.schema.invocation import InvocationIndex, NodeEntry, TaskEntry
+from bytemlperf.report.schema.load import LoadReport
 from bytemlperf.report.schema.point import (
     Point,
     PointPart,
@@ -52,6 +53,7 @@ __all__ = [
     "Host",
     "ImportedFrom",
     "InvocationIndex",
+    "LoadReport",
     "LatencyBlock",
     "ModelReport",
     "NodeEntry",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from bytemlperf.report.schema.distribution import Distribution, SeriesSecond
+from bytemlperf.report.schema.load import LoadReport
 from bytemlperf.report.schema.statistics import LatencyBlock, RunStatistics
 
 __all__ = ["Point", "SkippedPoint", "WarmUpReport"]
@@ -68,9 +69,10 @@ class Point(msgspec.Struct, frozen=True):
     Parameters
     ----------
     batch_size : int
-        Samples per query, as the workload says.
+        The workload's: what the backend was loaded with, and the samples of a query
+        unless `load` says otherwise.
     clients, iterations : int
-        Client coroutines, and queries asked of each.
+        Client coroutines, and queries asked of each; of a closed loop.
     point_seconds : float or None
         Time limit of the window; None: there was none.
     max_batch, max_delay_us, predict_threads : int
@@ -114,6 +116,8 @@ class Point(msgspec.Struct, frozen=True):
         First errors of failed queries.
     timeline_file : str or None
         File of all rows, if kept.
+    load : LoadReport or None
+        How load was brought; None in results of older versions.
     parts : list of PointPart
         What each process did, if several loaded the point together; the figures above
         are then of all of them.
@@ -163,6 +167,7 @@ class Point(msgspec.Struct, frozen=True):
     timeline_file: str | None = None
     window_start_ns: int = 0
     parts: list[PointPart] = []
+    load: LoadReport | None = None
     blocks: list[LatencyBlock] = []
     statistics: RunStatistics | None = None
 
