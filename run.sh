@@ -9,6 +9,6 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/venv.sh
 source "$root/scripts/venv.sh"
 
-ensure_venv "$root/.venv" 1024 --editable .
+ensure_venv "$root/.venv" 1024 --editable '.[report]'
 # -P: this checkout's package, whatever folder the command is given in.
 exec "$root/.venv/bin/python" -P -m bytemlperf "$@"

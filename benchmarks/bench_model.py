@@ -162,7 +162,7 @@ def _measure_case(
         Contender(mine, pair.measure_ours),
     ]
     native = f"{mine}, native clients"
-    if settings.scale == "thorough" and ours.is_built("native"):
+    if settings.scale == "thorough":
         contenders.append(Contender(native, lambda: pair.measure_ours("native")))
     figures = measure_in_turns(contenders, settings.windows)
     result.add_costs(figures)

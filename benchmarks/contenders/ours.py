@@ -1,13 +1,7 @@
 """Our own ways to drive clients, behind one small face: the adapter.
 
 Scripts measure what these functions yield, and print "not built" for those that raise
-`NotBuiltError`; they never know how a client is driven. To fill in
-
-* a kind of client: put into `_RUN_OPTIONS` what `run` has to be given for it;
-* `inline_task_clients` or `lane`: make it a ``@contextmanager`` as `threaded_clients`
-  is, and yield a `Contender` whose `measure` runs one window.
-
-Nothing else has to change.
+`NotBuiltError`; they never know how a client is driven.
 
 A window is what the run itself recorded: from the moment the first query was scheduled
 to the last answer. Its CPU time also covers the making of clients.
@@ -16,11 +10,10 @@ to the last answer. Its CPU time also covers the making of clients.
 from __future__ import annotations
 
 import asyncio
-import inspect
 import threading
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Literal
+from contextlib import contextmanager
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -50,7 +43,6 @@ __all__ = [
     "NotBuiltError",
     "hand_over",
     "inline_task_clients",
-    "is_built",
     "lane",
     "native_pacing",
     "paced_coroutines",
@@ -65,17 +57,6 @@ _SAMPLES = ArraySamples({"x": np.zeros((64, 1), np.float32)})
 _NO_WARM_UP = WarmUp(max_seconds=0)
 _HEAD_START_NS = 20_000_000
 
-# A runtime without client paths has task clients only.
-_HAS_CLIENT_PATHS = "client_path" in inspect.signature(run).parameters
-
-# What `run` has to be given for each kind of client; None: it has no such clients yet.
-# Each is named, never left to the run to choose: a choice could be another kind.
-_RUN_OPTIONS: dict[ClientKind, dict[str, Any] | None] = {
-    "native": {"client_path": "native"} if _HAS_CLIENT_PATHS else None,
-    "bare": {"client_path": "bare"} if _HAS_CLIENT_PATHS else None,
-    "task": {"client_path": "task"} if _HAS_CLIENT_PATHS else {},
-}
-
 
 class NotBuiltError(Exception):
     """A part of the runtime does not exist yet."""
@@ -89,6 +70,7 @@ async def record_run(
     queries: int,
     max_batch: int,
     kind: ClientKind = "task",
+    lanes: bool | None = None,
     on_progress: Callable[[Progress], object] | None = None,
 ) -> Recording:
     """Run clients through one predict thread, without a warm-up.
@@ -107,6 +89,8 @@ async def record_run(
         Queries in a batch.
     kind : "native", "bare" or "task"
         What a client is.
+    lanes : bool, optional
+        See `bytemlperf.runtime.ClosedLoop`.
     on_progress : callable, optional
         Told now and then.
 
@@ -117,48 +101,24 @@ async def record_run(
 
     Raises
     ------
-    NotBuiltError
-        The runtime has no such clients yet.
     RuntimeError
         Queries failed or were not answered.
     """
     recording = await run(
         predict,
         samples,
-        scenario=ClosedLoop(clients=clients, iterations=queries),
+        scenario=ClosedLoop(clients=clients, iterations=queries, lanes=lanes),
         batching=Batching(max_batch=max_batch),
         warm_up=_NO_WARM_UP,
         on_progress=on_progress,
-        **_run_options(kind),
+        # Named, never left to the run to choose: a choice could be another kind.
+        client_path=kind,
     )
     if recording.error is not None:
         raise recording.error
     if recording.ended_by != "iterations":
         raise RuntimeError(f"a window ended by {recording.ended_by}: {recording}")
     return recording
-
-
-def is_built(kind: ClientKind) -> bool:
-    """Tell whether the runtime has such clients.
-
-    Parameters
-    ----------
-    kind : "native", "bare" or "task"
-        What a client is.
-
-    Returns
-    -------
-    bool
-        Whether they can be measured.
-    """
-    return _RUN_OPTIONS[kind] is not None
-
-
-def _run_options(kind: ClientKind) -> dict[str, Any]:
-    options = _RUN_OPTIONS[kind]
-    if options is None:
-        raise NotBuiltError(f"the runtime has no {kind} clients yet")
-    return options
 
 
 def _window_of(recording: Recording) -> Window:
@@ -194,12 +154,7 @@ def threaded_clients(
     Contender
         All of a run: six stamps a query, six histograms, validity counts.
 
-    Raises
-    ------
-    NotBuiltError
-        The runtime has no such clients yet.
     """
-    _run_options(kind)
     with make_runner(loop) as runner:
 
         def measure() -> Window:
@@ -218,9 +173,10 @@ def threaded_clients(
         yield Contender(f"ours, {kind} clients {loop} {clients}", measure)
 
 
+@contextmanager
 def inline_task_clients(
     loop: LoopName, *, clients: int, max_batch: int, queries: int
-) -> AbstractContextManager[Contender]:
+) -> Iterator[Contender]:
     """Drive full-task clients with predict on the thread that resumes them.
 
     Parameters
@@ -234,38 +190,63 @@ def inline_task_clients(
     queries : int
         Queries of each client in a window.
 
-    Returns
-    -------
-    context manager
-        The cost of issue, batch, record and await alone.
-
-    Raises
+    Yields
     ------
-    NotBuiltError
-        The runtime cannot do it yet.
+    Contender
+        A lane on the event loop: the cost of issue, batch, record and await alone.
     """
-    raise NotBuiltError("the runtime has no clients without a hand-over yet")
+    with make_runner(loop) as runner:
+
+        def measure() -> Window:
+            recording = runner.run(
+                record_run(
+                    null_predict,
+                    _SAMPLES,
+                    clients=clients,
+                    queries=queries,
+                    max_batch=max_batch,
+                    lanes=True,
+                )
+            )
+            return _window_of(recording)
+
+        yield Contender(f"ours, inline tasks {loop} {clients}", measure)
 
 
-def lane(queries: int) -> AbstractContextManager[Contender]:
+@contextmanager
+def lane(queries: int, kind: ClientKind = "native") -> Iterator[Contender]:
     """Drive 1 client at batch 1 on the predict thread itself, predict in Python.
 
     Parameters
     ----------
     queries : int
         Queries of a window.
+    kind : "native", "bare" or "task"
+        What the client is. A native one is asked for by its predict thread; others
+        share the event loop's thread with predict.
 
-    Returns
-    -------
-    context manager
-        No hand-over at all.
-
-    Raises
+    Yields
     ------
-    NotBuiltError
-        The runtime cannot do it yet.
+    Contender
+        No hand-over at all.
     """
-    raise NotBuiltError("the runtime has no lanes yet")
+    with make_runner("uvloop") as runner:
+
+        def measure() -> Window:
+            recording = runner.run(
+                record_run(
+                    null_predict,
+                    _SAMPLES,
+                    clients=1,
+                    queries=queries,
+                    max_batch=1,
+                    kind=kind,
+                    lanes=True,
+                )
+            )
+            return _window_of(recording)
+
+        yield Contender(f"ours, lane, {kind} client", measure)
 
 
 @contextmanager
@@ -310,12 +291,7 @@ async def wait_with_clients(
     on_waiting : callable
         Awaited while they wait; then they are answered.
 
-    Raises
-    ------
-    NotBuiltError
-        The runtime has no such clients yet.
     """
-    _run_options(kind)
     may_answer = threading.Event()
 
     def predict(feeds: Feeds) -> Feeds:

@@ -8,6 +8,8 @@ as a `ClientTask`, is kept as it is; a stock task is a callback and its context.
 
 from cpython.contextvars cimport PyContext_Enter, PyContext_Exit
 
+from bytemlperf._native.current_task cimport leave_last_task
+
 from asyncio import CancelledError, InvalidStateError
 
 
@@ -72,6 +74,7 @@ cdef class Answer:
             return waiter.c_resume(self)
         callback = self._callback
         context = self._context
+        leave_last_task(self._loop)
         self._callback = None
         self._context = None
         if callback is None:

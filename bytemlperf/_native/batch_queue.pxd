@@ -33,6 +33,22 @@ cdef class BatchQueue:
     cdef readonly int64_t max_delay_ns  # ns, constant
 
     cdef int c_put(self, int64_t row, int64_t issued_ns) noexcept nogil
+    cdef void c_put_many(
+        self, const int64_t* rows, int64_t count, int64_t issued_ns
+    ) noexcept nogil
+    cdef void c_put_queued(self, const QueuedRow* entries, int64_t count) noexcept nogil
+    cdef void _append(
+        self, const int64_t* rows, int64_t count, int64_t issued_ns
+    ) noexcept nogil
+    cdef int64_t c_put_and_take(
+        self,
+        int64_t* rows,
+        int64_t put_count,
+        int64_t issued_ns,
+        int64_t* batched_ns,
+        bint wait,
+        int64_t give_up_ns,
+    ) noexcept nogil
     cdef int64_t c_take(
         self, int64_t* rows, int64_t* batched_ns, bint wait, int64_t give_up_ns
     ) noexcept nogil

@@ -160,21 +160,86 @@ cdef class BatchQueue:
             pthread_cond_broadcast(&self._puttable)
         return count
 
+    cdef void c_put_many(
+        self, const int64_t* rows, int64_t count, int64_t issued_ns
+    ) noexcept nogil:
+        """Put rows for which there is room, all issued at once."""
+        pthread_mutex_lock(&self._mutex)
+        self._append(rows, count, issued_ns)
+        if count:
+            self._wake_taker()
+        pthread_mutex_unlock(&self._mutex)
+
+    cdef void c_put_queued(
+        self, const QueuedRow* entries, int64_t count
+    ) noexcept nogil:
+        """Put rows for which there is room, even into a closed queue."""
+        cdef int64_t i
+        cdef int64_t waiting
+        pthread_mutex_lock(&self._mutex)
+        waiting = self._tail - self._head + count
+        invariant(waiting <= self.max_queued, "there is room for rows put together")
+        for i in range(count):
+            self._ring[(self._tail + i) & self._mask] = entries[i]
+        store_release(&self._tail, self._tail + count)
+        if waiting > self._peak_queued:
+            self._peak_queued = waiting
+        if count:
+            self._wake_taker()
+        pthread_mutex_unlock(&self._mutex)
+
+    cdef void _append(
+        self, const int64_t* rows, int64_t count, int64_t issued_ns
+    ) noexcept nogil:
+        cdef QueuedRow* entry
+        cdef int64_t i
+        cdef int64_t waiting = self._tail - self._head + count
+        invariant(waiting <= self.max_queued, "there is room for rows put at once")
+        for i in range(count):
+            entry = &self._ring[(self._tail + i) & self._mask]
+            entry.row = rows[i]
+            entry.issued_ns = issued_ns
+        store_release(&self._tail, self._tail + count)
+        if waiting > self._peak_queued:
+            self._peak_queued = waiting
+
     cdef int64_t c_take(
         self, int64_t* rows, int64_t* batched_ns, bint wait, int64_t give_up_ns
     ) noexcept nogil:
         """Take a batch: its row count, 0 if none is ready, -1 if closed and empty."""
-        cdef int64_t now_ns, deadline_ns, taken
+        return self.c_put_and_take(rows, 0, 0, batched_ns, wait, give_up_ns)
+
+    cdef int64_t c_put_and_take(
+        self,
+        int64_t* rows,
+        int64_t put_count,
+        int64_t issued_ns,
+        int64_t* batched_ns,
+        bint wait,
+        int64_t give_up_ns,
+    ) noexcept nogil:
+        """Put the rows and take a batch into the same place, as one.
+
+        Nobody else is woken for rows that go out again at once.
+        """
+        cdef int64_t deadline_ns, taken
+        cdef int64_t now_ns = 0
         cdef timespec deadline
         pthread_mutex_lock(&self._mutex)
+        self._append(rows, put_count, issued_ns)
         while True:
-            now_ns = monotonic_ns()
+            if self.max_delay_ns or now_ns:
+                now_ns = monotonic_ns()
             if self._closable(now_ns):
                 break
             if self._closed:
                 pthread_mutex_unlock(&self._mutex)
                 return -1
+            if now_ns == 0:
+                now_ns = monotonic_ns()
             if not wait or now_ns >= give_up_ns:
+                if put_count:
+                    self._wake_taker()
                 pthread_mutex_unlock(&self._mutex)
                 return 0
             deadline_ns = give_up_ns

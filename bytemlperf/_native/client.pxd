@@ -11,6 +11,7 @@ cdef class Population:
     cdef readonly Crew crew
     cdef int64_t _start_ns
     cdef int64_t _think_ns
+    cdef bint ends_closed       # awaiting a closed client ends its coroutine
     cdef list _members          # tasks, or clients that are driven without one
     cdef object _blocked        # clients that found no room, in order
     cdef Py_ssize_t _started
@@ -30,4 +31,5 @@ cdef class Client(Answer):
 
     cdef int _issue(self) except -1
     cdef int _issue_blocked(self) except -1
+    cdef object _refuse(self)
     cdef int _drive(self, object error) except -1

@@ -26,6 +26,7 @@ from bytemlperf._native.client_task cimport (
     take_error,
 )
 from bytemlperf._native.completion_ring cimport OUTCOME_OK
+from bytemlperf._native.current_task cimport leave_last_task
 from bytemlperf._native.dispatcher cimport ISSUE_FULL, ISSUE_OK, Dispatcher
 
 from asyncio import CancelledError
@@ -71,7 +72,15 @@ cdef class Population:
         self._blocked = deque()
         self.crew = Crew(on_empty)
 
-    def add(self, body, int64_t client_count, int64_t queries, *, kind):
+    def add(
+        self,
+        body,
+        int64_t client_count,
+        int64_t queries,
+        *,
+        kind,
+        bint ends_closed=False,
+    ):
         """Make clients, numbered on from those there are.
 
         Parameters
@@ -84,10 +93,14 @@ cdef class Population:
             Queries each may ask.
         kind : "task", "bare" or "stock"
             Driven by a `ClientTask` of its own, by itself, or by the loop's own task.
+        ends_closed : bool, default False
+            Whether a client that awaits itself although it is closed is ended there;
+            otherwise the await returns at once.
         """
         cdef int64_t i
         cdef Client client
         cdef int64_t first = len(self._members)
+        self.ends_closed = ends_closed
         for i in range(client_count):
             client = Client(self._loop)
             client._population = self
@@ -124,6 +137,7 @@ cdef class Population:
             member = self._members[self._started]
             self._started += 1
             self._start_member(member)
+        leave_last_task(self._loop)
         if self._started < len(self._members):
             self._loop.call_soon(self.start)
 
@@ -163,8 +177,9 @@ cdef class Population:
                 continue
             if client._issue_blocked() == ISSUE_FULL:
                 self._blocked.appendleft(client)
-                return
+                break
             self._dispatcher.blocked_count -= 1
+        leave_last_task(self._loop)
 
     def __repr__(self):
         return (
@@ -224,6 +239,12 @@ cdef class Client(Answer):
             return self._drive(None)
         return self.c_resume_waiter()
 
+    cdef object _refuse(self):
+        """Return from an await without an answer, or end the coroutine that awaits."""
+        if self._population.ends_closed:
+            raise CancelledError("the client has no more to ask")
+        raise StopIteration
+
     def __await__(self):
         return self
 
@@ -237,13 +258,13 @@ cdef class Client(Answer):
             raise StopIteration
         if self._state == ANSWER_IDLE:
             if not self.is_open:
-                raise StopIteration
+                return self._refuse()
             code = self._issue()
             if code == ISSUE_OK or code == ISSUE_FULL:
                 self._asyncio_future_blocking = True
                 return self
             self.is_open = False
-            raise StopIteration
+            return self._refuse()
         if self._state == ANSWER_ABANDONED:
             raise CancelledError(*self._cancelled_arguments())
         raise RuntimeError("a client asks one query at a time")
@@ -255,6 +276,7 @@ cdef class Client(Answer):
         cdef PyObject* yielded = NULL
         cdef int sent
         coro = self._coro
+        leave_last_task(self._loop)
         if error is None:
             sent = PyIter_Send(coro, None, &yielded)
             if sent == SENT_ERROR:

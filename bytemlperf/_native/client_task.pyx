@@ -18,10 +18,14 @@ from cpython.contextvars cimport (
     PyContext_Enter,
     PyContext_Exit,
 )
-from cpython.dict cimport PyDict_DelItem, PyDict_SetItem
 from cpython.ref cimport PyObject, Py_DECREF
 
 from bytemlperf._native.answer cimport Answer
+from bytemlperf._native.current_task cimport (
+    choose_table,
+    enter_task,
+    leave_task,
+)
 
 import asyncio
 import sys
@@ -38,27 +42,7 @@ cdef enum TaskState:
 # Python 3.13 forgets a cancellation that was not delivered yet when it is taken back.
 cdef bint UNCANCEL_FORGETS = sys.version_info >= (3, 13)
 
-cdef dict current_tasks = None          # loop: task, where there is such a table
-cdef object swap_current_task = None    # or the function that replaces it
 cdef long long task_count = 0
-
-
-cdef int enter_task(object loop, object task) except -1:
-    """Make the task the loop's current one; there must be none."""
-    if current_tasks is not None:
-        PyDict_SetItem(current_tasks, loop, task)
-    else:
-        swap_current_task(loop, task)
-    return 0
-
-
-cdef int leave_task(object loop) except -1:
-    """Let the loop have no current task again."""
-    if current_tasks is not None:
-        PyDict_DelItem(current_tasks, loop)
-    else:
-        swap_current_task(loop, None)
-    return 0
 
 
 cdef object take_error():
@@ -175,7 +159,7 @@ cdef class ClientTask(Waiter):
         return 0
 
     cdef int c_start(self) except -1:
-        """Take the first step, in a plain callback of the loop."""
+        """Take the first step; the caller leaves the last of such tasks."""
         return self.c_step(None, True)
 
     def _step(self, error=None):
@@ -223,8 +207,10 @@ cdef class ClientTask(Waiter):
                 outcome = raised
                 sent = SENT_ERROR
         if enters:
+            # A drain goes on to the next task; it leaves the last one.
             PyContext_Exit(self._context)
-        leave_task(self._loop)
+        else:
+            leave_task(self._loop)
         if sent == SENT_NEXT:
             return self._await(outcome)
         if sent == SENT_RETURN:
@@ -455,7 +441,6 @@ class _ProbeLoop:
 
 def _probe():
     """Try a task out without a loop; None, or what is not as it should be."""
-    global current_tasks, swap_current_task
     loop = _ProbeLoop()
     seen = []
 
@@ -464,13 +449,8 @@ def _probe():
         await asyncio.sleep(0)
         seen.append(asyncio.current_task(loop))
 
-    table = getattr(asyncio.tasks, "_current_tasks", None)
-    if type(table) is dict and sys.version_info < (3, 14):
-        current_tasks = table
-    else:
-        swap_current_task = getattr(asyncio.tasks, "_swap_current_task", None)
-        if swap_current_task is None:
-            return "this Python has no table of current tasks that could be written"
+    if not choose_table():
+        return "this Python has no table of current tasks that could be written"
     task = ClientTask(look(), loop=loop)
     while loop.ready:
         callback, args, context = loop.ready.pop(0)

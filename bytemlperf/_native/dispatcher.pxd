@@ -1,7 +1,7 @@
 from libc.stdint cimport int64_t
 
 from bytemlperf._native.answer cimport Answer
-from bytemlperf._native.batch_queue cimport BatchQueue
+from bytemlperf._native.batch_queue cimport BatchQueue, QueuedRow
 from bytemlperf._native.completion_ring cimport BatchRecord, CompletionRing, Doorbell
 from bytemlperf._native.parking cimport Waits
 from bytemlperf._native.row_table cimport RowTable
@@ -23,6 +23,10 @@ cdef enum StopReason:
     STOP_ASKED = 5
 
 
+cdef enum:
+    PENDING_LIMIT = 64
+
+
 cdef class Dispatcher:
     # Loop thread only, except `discard_pending` which is read by nobody else either.
     cdef BatchQueue _queue
@@ -32,6 +36,13 @@ cdef class Dispatcher:
     cdef Timeline _timeline             # None for a long-lived front
     cdef object _on_failure
     cdef bint _stop_on_failure
+    cdef public object on_issue         # called after an issue outside of a drain
+    cdef bint _is_handing_out
+    cdef bint _has_room_for_all         # the queue is never full
+    cdef QueuedRow[PENDING_LIMIT] _pending
+    cdef int64_t _pending_count
+    cdef object _last_loop              # of whom this drain has woken; or None
+    cdef int64_t _fresh_ns              # the clock, read during this hand-out; 0: no
     cdef public object on_space         # called after a drain while `blocked_count` > 0
     cdef public int64_t blocked_count
     # The batch being handed out, so that an exception in a client loses no row.
@@ -42,6 +53,7 @@ cdef class Dispatcher:
     # Plan: first sample of each query, in order of issue.
     cdef const int64_t[::1] _plan
     cdef int64_t _plan_position
+    cdef int64_t _plan_size
     cdef object _refill
     # Limits of the phase.
     cdef int64_t _deadline_ns
@@ -54,13 +66,18 @@ cdef class Dispatcher:
     cdef Waits _waits                   # for batches to be finished
     cdef int64_t _idle_since_ns         # nothing to hand out since then; 0: busy
 
-    cdef bint _must_stop(self, int64_t now_ns) noexcept
+    cdef bint _must_stop(self, int64_t now_ns) noexcept nogil
+    cdef int64_t c_next_sample(self) noexcept nogil
+    cdef bint _draw(self) noexcept nogil
     cdef int c_issue(
         self, Answer answer, int64_t client, int64_t scheduled_ns
     ) except -1
     cdef int _put(self, Answer answer, int64_t row_number, int64_t now_ns) except -1
+    cdef void _put_pending(self) noexcept
+    cdef int _leave_tasks(self) except -1
     cdef int64_t _drain_rings(self, int64_t budget) except -1
     cdef int64_t _hand_out(self, int64_t budget) except -1
     cdef int _begin_batch(self, CompletionRing ring) except -1
     cdef bint _is_idle(self)
+    cdef int64_t c_hand_out_all(self) except -1
     cdef bint _await_work(self)

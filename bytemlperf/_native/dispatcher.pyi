@@ -25,6 +25,7 @@ STOPPED_BY_REQUEST: Final[int]
 class Dispatcher:
     """Issue rows into the queue, and hand out what comes back."""
 
+    on_issue: Callable[[], object] | None
     on_space: Callable[[], object] | None
     blocked_count: int
     issued_count: int

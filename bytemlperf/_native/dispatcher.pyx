@@ -20,6 +20,7 @@ from bytemlperf._native.completion_ring cimport (
     CompletionRing,
     Doorbell,
 )
+from bytemlperf._native.current_task cimport leave_last_task
 from bytemlperf._native.parking cimport (
     end_spin,
     note_wait,
@@ -46,6 +47,7 @@ STOPPED_BY_REQUEST = STOP_ASKED
 # Rows drained before the loop gets a turn: without it, clients that answer at once
 # would keep timers and sockets waiting for ever.
 cdef int64_t DRAIN_BUDGET = 4096
+cdef int64_t FOREVER = 0x7FFFFFFFFFFFFFFF
 # And the time after which it gets one although the next answers are near.
 cdef int64_t MAX_DRAIN_NS = 1_000_000
 
@@ -95,6 +97,7 @@ cdef class Dispatcher:
         self._on_failure = on_failure
         self._stop_on_failure = stop_on_failure
         self._batch.payload = NULL
+        self._has_room_for_all = queue.max_queued >= table.capacity
         self._deadline_ns = 0x7FFFFFFFFFFFFFFF
         self._max_queries = -1
 
@@ -131,6 +134,7 @@ cdef class Dispatcher:
         self._refill = refill
         self._plan = None
         self._plan_position = 0
+        self._plan_size = 0
         self._deadline_ns = deadline_ns
         self._min_queries = min_queries
         self._max_queries = max_queries
@@ -138,7 +142,7 @@ cdef class Dispatcher:
         self.stop_reason = STOP_NONE
         self._timeline.begin(start_ns=start_ns, is_warm_up=is_warm_up)
 
-    cdef bint _must_stop(self, int64_t now_ns) noexcept:
+    cdef bint _must_stop(self, int64_t now_ns) noexcept nogil:
         if self.stop_reason != STOP_NONE:
             return True
         if self._max_queries >= 0 and self.issued_count >= self._max_queries:
@@ -149,6 +153,24 @@ cdef class Dispatcher:
             elif self._timeline.is_warm_up and self._timeline.is_settled:
                 self.stop_reason = STOP_SETTLED
         return self.stop_reason != STOP_NONE
+
+    cdef int64_t c_next_sample(self) noexcept nogil:
+        """Draw the first sample of the plan's next query; -1 if that failed."""
+        if self._plan_position >= self._plan_size and not self._draw():
+            return -1
+        self._plan_position += 1
+        return self._plan[self._plan_position - 1]
+
+    cdef bint _draw(self) noexcept with gil:
+        try:
+            self._plan = self._refill()
+        except BaseException as error:
+            self.fatal_error = error
+            self.stop_reason = STOP_FAILED
+            return False
+        self._plan_position = 0
+        self._plan_size = self._plan.shape[0]
+        return True
 
     def must_stop(self):
         """Whether nothing more may be issued in this phase."""
@@ -173,9 +195,10 @@ cdef class Dispatcher:
         cdef Row* row
         if self._must_stop(now_ns):
             return ISSUE_STOPPED
-        if self._plan is None or self._plan_position >= self._plan.shape[0]:
+        if self._plan_position >= self._plan_size:
             self._plan = self._refill()
             self._plan_position = 0
+            self._plan_size = self._plan.shape[0]
         row_number = self._table.c_acquire()
         if row_number < 0:
             return ISSUE_FULL
@@ -222,14 +245,33 @@ cdef class Dispatcher:
         answer.c_issue()
         Py_INCREF(answer)
         self._table.waiters[row_number] = <PyObject*>answer
+        if self._is_handing_out and self._has_room_for_all:
+            # Those issued while a batch is handed out are put together at its end.
+            self._pending[self._pending_count].row = row_number
+            self._pending[self._pending_count].issued_ns = now_ns
+            self._pending_count += 1
+            if self._pending_count == PENDING_LIMIT:
+                self._put_pending()
+            self._plan_position += 1
+            self.issued_count += 1
+            self._fresh_ns = now_ns
+            return ISSUE_OK
         code = self._queue.c_put(row_number, now_ns)
         if code == PUT_OK:
             self._plan_position += 1
             self.issued_count += 1
+            self._fresh_ns = now_ns
+            if self.on_issue is not None and not self._is_handing_out:
+                self.on_issue()
             return ISSUE_OK
         answer._state = 0
         self._table.c_release(row_number)
         return ISSUE_FULL if code == PUT_FULL else ISSUE_CLOSED
+
+    cdef void _put_pending(self) noexcept:
+        if self._pending_count:
+            self._queue.c_put_queued(self._pending, self._pending_count)
+            self._pending_count = 0
 
     # -- drain -------------------------------------------------------------------
 
@@ -259,7 +301,7 @@ cdef class Dispatcher:
         self._position = 0
         self._remaining = self._batch.row_count
         if self._timeline is not None:
-            self._timeline.c_fold_batch(&self._batch)
+            self._timeline.c_begin_batch(&self._batch)
         if self._batch.outcome == OUTCOME_FATAL:
             self.fatal_error = <object>self._batch.payload
             self.stop_reason = STOP_FAILED
@@ -298,9 +340,15 @@ cdef class Dispatcher:
                 handed += 1
                 if self._remaining == 0:
                     Py_CLEAR(self._batch.payload)
+                    self._timeline.c_end_batch(&self._batch)
                 continue
             answer = <Answer>self._table.waiters[row_number]
-            observed_ns = monotonic_ns()
+            # A query that was issued a moment ago, while the last row was handed out,
+            # has just read the clock.
+            observed_ns = self._fresh_ns
+            if observed_ns < self._batch.done_ns:
+                observed_ns = monotonic_ns()
+            self._fresh_ns = 0
             outcome = self._batch.outcome
             if outcome == OUTCOME_OK and answer._state == ANSWER_ABANDONED:
                 outcome = OUTCOME_CANCELLED
@@ -320,19 +368,48 @@ cdef class Dispatcher:
             handed += 1
             if self._remaining == 0:
                 Py_CLEAR(self._batch.payload)
+                if self._timeline is not None:
+                    self._timeline.c_end_batch(&self._batch)
             if answer._state != ANSWER_ABANDONED:
+                self._last_loop = answer._loop
                 answer.c_wake()
+        self._put_pending()
         return handed
 
     cdef int64_t _drain_rings(self, int64_t budget) except -1:
         cdef CompletionRing ring
         cdef int64_t handed = 0
-        if self._remaining:
-            handed += self._hand_out(budget)
-        for ring in self._rings:
-            while handed < budget and not ring.c_is_empty():
-                self._begin_batch(ring)
-                handed += self._hand_out(budget - handed)
+        self._is_handing_out = True
+        self._fresh_ns = 0
+        try:
+            if self._remaining:
+                handed += self._hand_out(budget)
+            for ring in self._rings:
+                while handed < budget and not ring.c_is_empty():
+                    self._begin_batch(ring)
+                    handed += self._hand_out(budget - handed)
+        finally:
+            self._is_handing_out = False
+            self._put_pending()
+            self._leave_tasks()
+        return handed
+
+    cdef int _leave_tasks(self) except -1:
+        """Let no task be the current one that was resumed in this drain."""
+        loop = self._last_loop
+        if loop is not None:
+            self._last_loop = None
+            leave_last_task(loop)
+        return 0
+
+    cdef int64_t c_hand_out_all(self) except -1:
+        """Hand out what has come back, without end: for a lane on the loop."""
+        cdef int64_t handed = self._drain_rings(FOREVER)
+        if self._discard_pending:
+            self._discard_pending = False
+            self.discard()
+        if self.blocked_count and self.on_space is not None:
+            self.on_space()
         return handed
 
     cdef bint _await_work(self):
@@ -417,6 +494,7 @@ cdef class Dispatcher:
         while True:
             count = self._queue.c_discard(taken, 256)
             if count == 0:
+                self._leave_tasks()
                 return
             for i in range(count):
                 observed_ns = monotonic_ns()
@@ -433,6 +511,7 @@ cdef class Dispatcher:
                 if answer._state != ANSWER_ABANDONED:
                     answer.observed_ns = observed_ns
                     answer.outcome = OUTCOME_CANCELLED
+                    self._last_loop = answer._loop
                     answer.c_wake()
 
     @property

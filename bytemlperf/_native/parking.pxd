@@ -12,7 +12,9 @@ from bytemlperf._native.posix cimport load_acquire, monotonic_ns, store_release
 
 cdef extern from *:
     """
+    #include <poll.h>
     #include <sched.h>
+    #include <time.h>
     static inline int bytemlperf_step_aside(int cpu)
     {
         cpu_set_t allowed, others;
@@ -25,6 +27,13 @@ cdef extern from *:
         sched_setaffinity(0, sizeof allowed, &allowed);
         return 1;
     }
+    /* Until the descriptor can be read, or so long; -1: without limit. */
+    static inline void bytemlperf_wait_readable(int fd, long long timeout_ns)
+    {
+        struct pollfd wanted = {fd, POLLIN, 0};
+        struct timespec limit = {timeout_ns / 1000000000, timeout_ns % 1000000000};
+        ppoll(&wanted, 1, timeout_ns < 0 ? NULL : &limit, NULL);
+    }
     #if defined(__x86_64__) || defined(__i386__)
     #define bytemlperf_relax() __builtin_ia32_pause()
     #elif defined(__aarch64__)
@@ -35,6 +44,7 @@ cdef extern from *:
     """
     void relax "bytemlperf_relax"() nogil
     int sched_getcpu() nogil
+    void wait_readable "bytemlperf_wait_readable"(int fd, int64_t timeout_ns) nogil
     # Moves the calling thread off that processor, and lets it go anywhere again.
     int step_aside "bytemlperf_step_aside"(int cpu) nogil
 

@@ -23,6 +23,7 @@ cdef class PredictLoop:
     cdef int64_t* _taken                # rows of the current batch
     cdef Py_ssize_t _input_count
     cdef int64_t _samples_per_query
+    cdef int64_t _query_bytes           # of all inputs of a query
     cdef list _names
     cdef list _library                  # read-only arrays, or None for each
     cdef list _buffers                  # read-only arrays of max_batch queries
@@ -42,4 +43,14 @@ cdef class PredictLoop:
     cdef dict _feeds(self, int64_t count, bint any_view)
     cdef void _publish(self, BatchRecord* batch) noexcept nogil
     cdef int64_t _take(self, int64_t* batched_ns) noexcept nogil
+    cdef int _predict(
+        self,
+        object predict,
+        int64_t count,
+        int64_t batched_ns,
+        bint any_view,
+        BatchRecord* batch,
+    ) except -1
+    cdef int _end(self) except -1
+    cdef int64_t c_turn(self, predict) except -1
     cdef bint _is_all_views(self) noexcept nogil

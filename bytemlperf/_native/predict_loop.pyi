@@ -5,6 +5,7 @@ import numpy.typing as npt
 
 from bytemlperf._native.batch_queue import BatchQueue
 from bytemlperf._native.completion_ring import CompletionRing, Doorbell
+from bytemlperf._native.native_clients import NativeClients
 from bytemlperf._native.row_table import RowTable
 
 _Array = npt.NDArray[Any]
@@ -37,4 +38,9 @@ class PredictLoop:
     def waits(self) -> tuple[int, int, int, int, int, int]: ...
     def serve(
         self, predict: Callable[[dict[str, _Array]], Mapping[str, _Array]]
+    ) -> None: ...
+    def serve_lane(
+        self,
+        predict: Callable[[dict[str, _Array]], Mapping[str, _Array]],
+        clients: NativeClients,
     ) -> None: ...

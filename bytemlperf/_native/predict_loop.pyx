@@ -19,6 +19,7 @@ from bytemlperf._native.completion_ring cimport (
     CompletionRing,
     Doorbell,
 )
+from bytemlperf._native.native_clients cimport NativeClients
 from bytemlperf._native.parking cimport (
     end_spin,
     note_wait,
@@ -36,8 +37,14 @@ from bytemlperf.errors import InternalError
 # A wake-up may be put off while finished batches are at most this share of what is
 # queued: then clients that hear late still ask again long before it is their turn.
 cdef int64_t MAX_SKIPPED_SHARE = 12
+# Or while a full batch is queued, and the delay is no longer than a wake-up takes.
+cdef int64_t SHORT_WAKE_DELAY_NS = 50_000
 # How long to let the loop thread finish its work under the GIL before asking for it.
 cdef int64_t COURTESY_NS = 20_000
+# How long a lane may keep the GIL between two calls of predict, and how much it may
+# copy meanwhile.
+cdef int64_t MAX_HELD_NS = 50_000
+cdef int64_t MAX_HELD_BYTES = 16_384
 cdef int64_t FOREVER = 0x7FFFFFFFFFFFFFFF
 
 
@@ -118,6 +125,7 @@ cdef class PredictLoop:
             self._inputs[j].buffer = <char*><size_t>buffer_address
             self._inputs[j].sample_bytes = size
             self._inputs[j].rows_per_sample = rows
+            self._query_bytes += samples_per_query * self._inputs[j].sample_bytes
 
     def __dealloc__(self):
         free(self._inputs)
@@ -194,20 +202,28 @@ cdef class PredictLoop:
     cdef void _publish(self, BatchRecord* batch) noexcept nogil:
         cdef int64_t service_ns = batch.done_ns - batch.started_ns
         cdef int64_t waited_ns = 0
+        cdef int64_t queued, limit_ns
         self._ring.c_publish(self._taken, batch)
-        # While the queue is deep, let completions gather: each wake-up of the loop
-        # costs this thread a system call, and takes the GIL just when it is wanted
-        # back. The next batch is expected to take as long as this one.
-        if batch.outcome == OUTCOME_OK and self._queue.c_count() >= (
-            MAX_SKIPPED_SHARE * (self._skipped_wakes + 1) * self._queue.max_batch
-        ):
-            if self._skipped_wakes:
-                waited_ns = batch.done_ns - self._first_skipped_ns
-            else:
-                self._first_skipped_ns = batch.done_ns
-            if waited_ns + service_ns < self._max_wake_delay_ns:
-                self._skipped_wakes += 1
-                return
+        # While more waits, let completions gather: each wake-up of the loop costs this
+        # thread a system call, and takes the GIL just when it is wanted back. The next
+        # batch is expected to take as long as this one.
+        if batch.outcome == OUTCOME_OK and self._max_wake_delay_ns:
+            queued = self._queue.c_count()
+            if queued >= self._queue.max_batch:
+                limit_ns = min(SHORT_WAKE_DELAY_NS, self._max_wake_delay_ns)
+                if queued >= (
+                    MAX_SKIPPED_SHARE
+                    * (self._skipped_wakes + 1)
+                    * self._queue.max_batch
+                ):
+                    limit_ns = self._max_wake_delay_ns
+                if self._skipped_wakes:
+                    waited_ns = batch.done_ns - self._first_skipped_ns
+                else:
+                    self._first_skipped_ns = batch.done_ns
+                if waited_ns + service_ns < limit_ns:
+                    self._skipped_wakes += 1
+                    return
         self._skipped_wakes = 0
         store_release(self._bell.ringer_cpu, sched_getcpu() + 1)
         self._bell.c_ring_if_armed()
@@ -244,6 +260,60 @@ cdef class PredictLoop:
             )
         return count
 
+    cdef int _predict(
+        self,
+        object predict,
+        int64_t count,
+        int64_t batched_ns,
+        bint any_view,
+        BatchRecord* batch,
+    ) except -1:
+        """Call predict with the rows taken, and write down what became of them."""
+        cdef PyObject* payload
+        batch.batch_id = self.batch_count * self.thread_count + self.thread_index
+        self.batch_count += 1
+        batch.row_count = <int>count
+        batch.batched_ns = batched_ns
+        batch.started_ns = batched_ns
+        batch.done_ns = 0
+        batch.payload = NULL
+        batch.outcome = OUTCOME_OK
+        batch.is_view = any_view and self._is_all_views()
+        result = None
+        try:
+            feeds = self._feeds(count, any_view)
+            batch.started_ns = monotonic_ns()
+            outputs = predict(feeds)
+            batch.done_ns = monotonic_ns()
+            if self._kept_outputs != 0:
+                if self._kept_outputs > 0:
+                    self._kept_outputs -= 1
+                result = self._on_outputs(
+                    outputs, feeds, count * self._samples_per_query
+                )
+        except Exception as error:
+            batch.outcome = OUTCOME_FAILED
+            result = error
+        except BaseException as error:
+            batch.outcome = OUTCOME_FATAL
+            result = error
+        if batch.done_ns == 0:
+            batch.done_ns = monotonic_ns()
+        if result is not None:
+            Py_INCREF(result)
+            payload = <PyObject*>result
+            batch.payload = payload
+        return 0
+
+    cdef int _end(self) except -1:
+        """Let go of everything, and say that the thread has ended."""
+        self._gathered_feeds.clear()
+        self._buffers = []
+        self._library = []
+        self.has_exited = True
+        self._bell.c_ring()
+        return 0
+
     def serve(self, predict):
         """Run until the queue is closed and drained, or predict raises fatally."""
         cdef BatchRecord batch
@@ -251,7 +321,6 @@ cdef class PredictLoop:
         cdef int64_t batched_ns = 0
         cdef bint any_view = False
         cdef bint is_finished = False
-        cdef PyObject* payload
         try:
             while True:
                 with nogil:
@@ -266,51 +335,91 @@ cdef class PredictLoop:
                         wait_for_quiet(self._bell.is_running, COURTESY_NS)
                 if count < 0:
                     return
-                batch.batch_id = (
-                    self.batch_count * self.thread_count + self.thread_index
-                )
-                self.batch_count += 1
-                batch.row_count = <int>count
-                batch.batched_ns = batched_ns
-                batch.started_ns = batched_ns
-                batch.done_ns = 0
-                batch.payload = NULL
-                batch.outcome = OUTCOME_OK
-                batch.is_view = self._is_all_views()
-                result = None
-                try:
-                    feeds = self._feeds(count, any_view)
-                    batch.started_ns = monotonic_ns()
-                    outputs = predict(feeds)
-                    batch.done_ns = monotonic_ns()
-                    if self._kept_outputs != 0:
-                        if self._kept_outputs > 0:
-                            self._kept_outputs -= 1
-                        result = self._on_outputs(
-                            outputs, feeds, count * self._samples_per_query
-                        )
-                except Exception as error:
-                    batch.outcome = OUTCOME_FAILED
-                    result = error
-                except BaseException as error:
-                    batch.outcome = OUTCOME_FATAL
-                    result = error
-                if batch.done_ns == 0:
-                    batch.done_ns = monotonic_ns()
-                feeds = None
-                outputs = None
-                if result is not None:
-                    Py_INCREF(result)
-                    payload = <PyObject*>result
-                    batch.payload = payload
-                    result = None
+                self._predict(predict, count, batched_ns, any_view, &batch)
                 is_finished = True
         finally:
-            self._gathered_feeds.clear()
-            self._buffers = []
-            self._library = []
-            self.has_exited = True
-            self._bell.c_ring()
+            self._end()
+
+    def serve_lane(self, predict, NativeClients clients not None):
+        """Serve the clients' queries and ask their next ones, all in this thread.
+
+        Nothing is handed over: what a batch answers is folded where it was predicted,
+        and the rows of its clients go straight back into the queue. With one thread the
+        GIL is kept in between for some tens of microseconds; other threads get it as
+        often as from any Python code.
+        """
+        cdef BatchRecord batch
+        cdef int64_t issued_ns = 0
+        cdef int64_t batched_ns = 0
+        cdef int64_t released_ns = 0
+        cdef int64_t count = 0
+        cdef int64_t put_count = 0
+        cdef bint any_view = False
+        cdef bint is_finished = False
+        cdef bint is_observed, is_ready
+        try:
+            while True:
+                is_observed = is_ready = False
+                count = 0
+                if (
+                    is_finished
+                    and self.thread_count == 1
+                    and batch.done_ns - released_ns < MAX_HELD_NS
+                    and clients.c_try_lock()
+                ):
+                    put_count = clients.c_observe(
+                        self._taken, &batch, batch.done_ns, &issued_ns
+                    )
+                    is_observed = True
+                    count = self._queue.c_put_and_take(
+                        self._taken, put_count, issued_ns, &batched_ns, False, 0
+                    )
+                    if 0 < count * self._query_bytes <= MAX_HELD_BYTES:
+                        any_view = self._gather(count)
+                        is_ready = True
+                if not is_ready:
+                    with nogil:
+                        if is_finished and not is_observed:
+                            clients.c_lock()
+                            put_count = clients.c_observe(
+                                self._taken, &batch, batch.done_ns, &issued_ns
+                            )
+                        elif is_observed or not is_finished:
+                            put_count = 0
+                        if count == 0:
+                            count = self._queue.c_put_and_take(
+                                self._taken, put_count, issued_ns, &batched_ns,
+                                True, FOREVER,
+                            )
+                        if count > 0:
+                            any_view = self._gather(count)
+                        released_ns = monotonic_ns()
+                if count < 0:
+                    return
+                self._predict(predict, count, batched_ns, any_view, &batch)
+                is_finished = True
+                if batch.outcome == OUTCOME_FATAL:
+                    with nogil:
+                        clients.c_lock()
+                        clients.c_observe(
+                            self._taken, &batch, batch.done_ns, &issued_ns
+                        )
+                    return
+        finally:
+            self._end()
+
+    cdef int64_t c_turn(self, predict) except -1:
+        """Serve one batch on the event loop's thread, if rows wait; its row count."""
+        cdef BatchRecord batch
+        cdef int64_t batched_ns = 0
+        cdef bint any_view
+        cdef int64_t count = self._queue.c_take(self._taken, &batched_ns, False, 0)
+        if count <= 0:
+            return 0
+        any_view = self._gather(count)
+        self._predict(predict, count, batched_ns, any_view, &batch)
+        self._ring.c_publish(self._taken, &batch)
+        return count
 
     @property
     def waits(self):

@@ -19,8 +19,8 @@ cdef struct TimelineRow:
 
 
 cdef class Timeline:
-    # Written by the loop thread only. The progress thread reads `latency` and
-    # `completed_count` and gets a moment's view.
+    # Written by one thread at a time, under no lock of its own. The progress thread
+    # reads `latency` and `completed_count` and gets a moment's view.
     cdef readonly Recorder latency
     cdef readonly Recorder schedule_lag
     cdef readonly Recorder queue_wait
@@ -42,6 +42,7 @@ cdef class Timeline:
     cdef int64_t _tick_index
     cdef int64_t _tick_end_ns
     cdef int64_t _second_index
+    cdef int64_t _batch_row_count       # rows of the current batch that were answered
     cdef int64_t _block_index
     cdef readonly int64_t samples_per_query
     cdef readonly bint is_warm_up
@@ -70,13 +71,18 @@ cdef class Timeline:
     cdef readonly int64_t chunk_rows
     cdef object _on_chunk
 
+    # A batch: c_begin_batch, a c_fold for each row or alike rows, c_end_batch.
+    cdef void c_begin_batch(self, BatchRecord* batch) noexcept nogil
     cdef int c_fold(
         self, Row* row, BatchRecord* batch, int64_t observed_ns, int outcome
-    ) except -1
-    cdef void c_fold_batch(self, BatchRecord* batch) noexcept nogil
+    ) except -1 nogil
+    cdef int c_fold_alike(
+        self, Row* row, BatchRecord* batch, int64_t observed_ns, int64_t count
+    ) except -1 nogil
+    cdef void c_end_batch(self, BatchRecord* batch) noexcept nogil
     cdef int _keep(
         self, Row* row, BatchRecord* batch, int64_t observed_ns, int outcome
-    ) except -1
+    ) except -1 nogil
     cdef int _close_ticks(self, int64_t tick) except -1
     cdef int _close_block(self, int64_t tick) except -1
     cdef int _keep_block(self) except -1

@@ -191,10 +191,11 @@ cdef class Timeline:
         if self._agreeing_windows >= self.settle_windows:
             self.is_settled = True
 
-    cdef void c_fold_batch(self, BatchRecord* batch) noexcept nogil:
+    cdef void c_begin_batch(self, BatchRecord* batch) noexcept nogil:
         """Account for a served batch, before its rows."""
         invariant(batch.batched_ns <= batch.started_ns, "batched before started")
         invariant(batch.started_ns <= batch.done_ns, "started before done")
+        self._batch_row_count = 0
         if batch.outcome != OUTCOME_OK:
             return
         self._batch_sizes[batch.row_count] += 1
@@ -207,33 +208,61 @@ cdef class Timeline:
         if self.is_warm_up and not self.is_settled:
             self._observe_service(batch.done_ns - batch.started_ns)
 
+    cdef void c_end_batch(self, BatchRecord* batch) noexcept nogil:
+        """Account for what all answered rows of a batch have in common."""
+        if self._batch_row_count:
+            record(
+                &self.gather.cells,
+                batch.started_ns - batch.batched_ns,
+                self._batch_row_count,
+            )
+            record(
+                &self.service.cells,
+                batch.done_ns - batch.started_ns,
+                self._batch_row_count,
+            )
+            self._batch_row_count = 0
+
     cdef int c_fold(
         self, Row* row, BatchRecord* batch, int64_t observed_ns, int outcome
-    ) except -1:
+    ) except -1 nogil:
         """Account for a row; `batch` is NULL if it was never served."""
-        if self.first_scheduled_ns < 0 or row.scheduled_ns < self.first_scheduled_ns:
-            self.first_scheduled_ns = row.scheduled_ns
         if outcome == OUTCOME_OK:
-            invariant(row.scheduled_ns <= row.issued_ns, "scheduled before issued")
-            invariant(row.issued_ns <= batch.batched_ns, "issued before batched")
-            invariant(batch.done_ns <= observed_ns, "done before observed")
-            if observed_ns >= self._tick_end_ns:
-                self._close_ticks((observed_ns - self.start_ns) // self.tick_ns)
-            self.last_observed_ns = observed_ns
-            record(&self.latency.cells, batch.done_ns - row.scheduled_ns, 1)
-            record(&self._tick.cells, batch.done_ns - row.scheduled_ns, 1)
-            record(&self.schedule_lag.cells, row.issued_ns - row.scheduled_ns, 1)
-            record(&self.queue_wait.cells, batch.batched_ns - row.issued_ns, 1)
-            record(&self.gather.cells, batch.started_ns - batch.batched_ns, 1)
-            record(&self.service.cells, batch.done_ns - batch.started_ns, 1)
-            record(&self.wakeup.cells, observed_ns - batch.done_ns, 1)
-            self.completed_count += 1
-        elif outcome == OUTCOME_CANCELLED:
-            self.cancelled_count += 1
+            self.c_fold_alike(row, batch, observed_ns, 1)
         else:
-            self.failed_count += 1
+            if self.first_scheduled_ns < 0 or (
+                row.scheduled_ns < self.first_scheduled_ns
+            ):
+                self.first_scheduled_ns = row.scheduled_ns
+            if outcome == OUTCOME_CANCELLED:
+                self.cancelled_count += 1
+            else:
+                self.failed_count += 1
         if self._chunk != NULL:
             self._keep(row, batch, observed_ns, outcome)
+        return 0
+
+    cdef int c_fold_alike(
+        self, Row* row, BatchRecord* batch, int64_t observed_ns, int64_t count
+    ) except -1 nogil:
+        """Account for answered rows of a batch with equal stamps; keeps none."""
+        cdef int64_t latency_ns = batch.done_ns - row.scheduled_ns
+        invariant(row.scheduled_ns <= row.issued_ns, "scheduled before issued")
+        invariant(row.issued_ns <= batch.batched_ns, "issued before batched")
+        invariant(batch.done_ns <= observed_ns, "done before observed")
+        if self.first_scheduled_ns < 0 or row.scheduled_ns < self.first_scheduled_ns:
+            self.first_scheduled_ns = row.scheduled_ns
+        if observed_ns >= self._tick_end_ns:
+            with gil:
+                self._close_ticks((observed_ns - self.start_ns) // self.tick_ns)
+        self.last_observed_ns = observed_ns
+        record(&self.latency.cells, latency_ns, count)
+        record(&self._tick.cells, latency_ns, count)
+        record(&self.schedule_lag.cells, row.issued_ns - row.scheduled_ns, count)
+        record(&self.queue_wait.cells, batch.batched_ns - row.issued_ns, count)
+        record(&self.wakeup.cells, observed_ns - batch.done_ns, count)
+        self._batch_row_count += count
+        self.completed_count += count
         return 0
 
     cdef int _close_ticks(self, int64_t tick) except -1:
@@ -310,7 +339,7 @@ cdef class Timeline:
 
     cdef int _keep(
         self, Row* row, BatchRecord* batch, int64_t observed_ns, int outcome
-    ) except -1:
+    ) except -1 nogil:
         cdef TimelineRow* kept = &self._chunk[self._chunk_fill]
         kept.sample_index = row.sample_index
         kept.scheduled_ns = row.scheduled_ns
@@ -325,7 +354,8 @@ cdef class Timeline:
         kept.warm_up = self.is_warm_up
         self._chunk_fill += 1
         if self._chunk_fill == self.chunk_rows:
-            self.flush_chunk()
+            with gil:
+                self.flush_chunk()
         return 0
 
     def flush_chunk(self):

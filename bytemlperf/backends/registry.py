@@ -12,15 +12,15 @@ A backend is looked for in three places, and the first that has it wins:
 
 from __future__ import annotations
 
-import importlib.util
 import os
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from bytemlperf.errors import BackendError, ConfigError, UnknownNameError
+from bytemlperf.plug_ins import module_file, plug_ins
 
 __all__ = ["ENTRY_POINT_GROUP", "BackendInfo", "find_backend", "list_backends"]
 
@@ -80,7 +80,7 @@ def list_backends(backend_path: Path | None = None) -> list[BackendInfo]:
     found: dict[str, BackendInfo] = {}
     infos = _in_given_folder(backend_path) if backend_path is not None else []
     infos += _in_subfolders(PACKAGE_FOLDER, "package")
-    infos += [_from_entry_point(point) for point in _entry_points()]
+    infos += [_from_entry_point(point) for point in plug_ins(ENTRY_POINT_GROUP)]
     for info in infos:
         found.setdefault(info.hardware_type.casefold(), info)
     return sorted(found.values(), key=lambda info: info.hardware_type.casefold())
@@ -167,7 +167,7 @@ def _from_folder(
 def _from_entry_point(point: EntryPoint) -> BackendInfo:
     """Describe an installed plug-in without importing its module."""
     return msgspec.structs.replace(
-        _describe(point.name, _module_file(point), "entry_point"),
+        _describe(point.name, module_file(point), "entry_point"),
         requirements_path=None,
         entry_point=point.value,
     )
@@ -189,37 +189,6 @@ def _describe(
         requirements_path=requirements if requirements.is_file() else None,
         origin=origin,
     )
-
-
-def _entry_points() -> list[EntryPoint]:
-    """Return the plug-ins; the same name twice is left to the order of installation."""
-    return sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda point: point.name)
-
-
-def _module_file(point: EntryPoint) -> Path:
-    """Return the file of a plug-in's module.
-
-    Only the top-level package is looked up, which runs none of its code (`find_spec`
-    of a dotted name would import the parents); the rest is followed on disk. Where
-    nothing is found, the expected path is returned and loading will say so.
-    """
-    top, *parts = point.module.split(".")
-    spec = importlib.util.find_spec(top)
-    if spec is None:
-        return Path(*point.module.split(".")).with_suffix(".py").absolute()
-    if not parts:
-        return Path(spec.origin or f"{top}.py").absolute()
-    folders = [Path(place) for place in spec.submodule_search_locations or ()]
-    candidates = [
-        candidate
-        for folder in folders
-        for candidate in (
-            folder.joinpath(*parts).with_suffix(".py"),
-            folder.joinpath(*parts, "__init__.py"),
-        )
-    ]
-    existing = [candidate for candidate in candidates if candidate.is_file()]
-    return (existing or candidates or [Path(f"{top}.py")])[0].absolute()
 
 
 def _subfolders(parent: Path) -> list[Path]:

@@ -18,6 +18,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 import bytemlperf
 from bytemlperf.cli.backend_command import backend
+from bytemlperf.cli.compare_command import compare
 from bytemlperf.cli.export_command import export
 from bytemlperf.cli.import_command import import_results
 from bytemlperf.cli.measure_command import measure
@@ -50,6 +51,7 @@ app = App(
 app.default(measure)
 app.command(prepare)
 app.command(merge)
+app.command(compare)
 app.command(backend)
 app.command(report)
 app.command(export)

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from bytemlperf.backends import list_backends
+from bytemlperf.cli.auto_report import leave_report
 from bytemlperf.cli.dialogs import TerminalDialogs, can_ask
 from bytemlperf.cli.options import Cluster, Ui
 from bytemlperf.launch.cluster import run_cluster_session
@@ -29,7 +30,7 @@ from bytemlperf.report.storage import (
     write_json_atomic,
 )
 from bytemlperf.runtime.clock import now_ns
-from bytemlperf.workloads import list_ops, list_workloads
+from bytemlperf.workloads import list_ops, list_plug_ins, list_workloads
 
 __all__ = [
     "show_conformance",
@@ -60,6 +61,7 @@ def show_measurement(
             ask = TerminalDialogs(observer.paused) if is_asked else None
             index = run_session(request, observer, ask=ask)
     out = OutFolder(request.out_dir)
+    page = leave_report(out.path)
     if ui == "none":
         print(out.index)
         return index.exit_code
@@ -72,6 +74,7 @@ def show_measurement(
             console.print(task_report(results[-1], path))
             console.print()
     console.print(invocation_report(index, results, out.index))
+    console.print(f"  report {page}")
     for hardware_type in dict.fromkeys(entry.hardware_type for entry in index.tasks):
         path = out.ease(hardware_type)
         # Interrupted commands have none; one task says nothing about a zoo.
@@ -123,6 +126,11 @@ def show_lists(tasks: bool, hardware: bool, backend_path: Path | None) -> int:
             print(name)
         print("# --tasks ops: the parts that models are made of")
         for name in list_ops():
+            print(name)
+        brought = list_plug_ins()
+        if brought:
+            print("# from installed plug-ins")
+        for name in brought:
             print(name)
     if hardware:
         for info in list_backends(backend_path):

@@ -17,6 +17,9 @@ def report(
     /,
     *,
     html: Annotated[bool, flag(WHAT)] = False,
+    pdf: Annotated[bool, flag(WHAT)] = False,
+    md: Annotated[bool, flag(WHAT)] = False,
+    plots: Annotated[Path | None, Parameter(group=WHERE)] = None,
     out: Annotated[Path | None, Parameter(group=WHERE)] = None,
 ) -> int:
     """Write reports of one result, of a whole run, or of several runs side by side.
@@ -28,23 +31,35 @@ def report(
         Several are put side by side.
     html
         report.html: one file with everything, which needs no network. The default.
+    pdf
+        report.pdf: the same figures on A4 paper.
+    md
+        report.md: verdicts and tables for a pull request.
+    plots
+        Folder for every figure as SVG and PNG.
     out
         Folder for the reports. Default: where the first of the results is.
     """
     import bytemlperf
     from bytemlperf.report.collect import collect_results
-    from bytemlperf.report.writing import Form, write_reports
+    from bytemlperf.report.writing import Form, write_pictures, write_reports
     from bytemlperf.runtime.clock import utc_now
 
-    asked: list[tuple[bool, Form]] = [(html, "html")]
+    asked: list[tuple[bool, Form]] = [(html, "html"), (pdf, "pdf"), (md, "md")]
     forms: list[Form] = [form for wanted, form in asked if wanted]
+    if not forms and plots is None:
+        forms = ["html"]
     first = results[0]
-    for path in write_reports(
-        collect_results(results),
+    collected = collect_results(results)
+    written = write_reports(
+        collected,
         out or (first if first.is_dir() else first.parent),
-        forms or ["html"],
+        forms,
         generated_at_utc=f"{utc_now():%Y-%m-%d %H:%M:%S} UTC",
         version=bytemlperf.__version__,
-    ):
+    )
+    if plots is not None:
+        written += write_pictures(collected, plots)
+    for path in written:
         print(path)
     return 0

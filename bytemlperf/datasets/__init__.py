@@ -5,7 +5,7 @@ but numpy and msgspec, calls `open_arrays` and `open_labels`. This room knows no
 and no backend.
 """
 
-from bytemlperf.datasets.draft import Progress
+from bytemlperf.datasets.draft import Draft, Progress, Request, Unavailable, Written
 from bytemlperf.datasets.prepare import DATASETS, find_data_root, prepare_samples
 from bytemlperf.datasets.prepared import (
     Metric,
@@ -15,13 +15,19 @@ from bytemlperf.datasets.prepared import (
     open_arrays,
     open_labels,
 )
+from bytemlperf.datasets.sample_cache import SampleWriter
 
 __all__ = [
     "DATASETS",
+    "Draft",
     "Metric",
     "ModelHints",
     "PreparedSamples",
     "Progress",
+    "Request",
+    "SampleWriter",
+    "Unavailable",
+    "Written",
     "find_data_root",
     "load_prepared",
     "open_arrays",

@@ -5,7 +5,8 @@ Output: both, and the column ``label`` (int8, shape (count,), 1 for a click).
 
 Order and hash are those ByteMLPerf's wide and deep model was trained for: columns
 sorted by name as text (I1, I10, I11, ...), FarmHash Fingerprint64 modulo the number of
-buckets. Numbers are scaled by the minimum and maximum of the *training* rows.
+buckets. Numbers are scaled by the minimum and maximum of the *training* rows, or, for
+models trained here, taken as log(1 + x): counts have long tails.
 """
 
 from __future__ import annotations
@@ -42,6 +43,10 @@ _FILES = (
 _NUMERIC_ORDER = sorted(range(NUMERIC_COUNT), key=lambda column: f"I{column + 1}")
 _CATEGORY_ORDER = sorted(range(CATEGORY_COUNT), key=lambda column: f"C{column + 1}")
 _PROGRESS_ROWS = 1000
+_SCALES = {
+    "min_max": "min-max scaled by the training rows",
+    "log": "as log(1 + x), negative ones 0",
+}
 
 
 def draft(request: Request) -> Draft | Unavailable:
@@ -87,13 +92,17 @@ def draft(request: Request) -> Draft | Unavailable:
         )
         categories[:, :, 0] = np.arange(CATEGORY_COUNT)
         span = np.where(high > low, high - low, 1.0)
+        is_log = request.hints.numeric_scale == "log"
         labels = np.zeros(len(chosen), np.int8)
         done = 0
         for number, row in enumerate(read_rows(path)):
             if number not in slots:
                 continue
             at = slots[number]
-            scaled = (np.array(row.numeric) - low) / span
+            numbers = np.array(row.numeric)
+            scaled = (
+                np.log1p(np.maximum(numbers, 0)) if is_log else (numbers - low) / span
+            )
             numeric[at, 0] = scaled[_NUMERIC_ORDER]
             for field, column in enumerate(_CATEGORY_ORDER):
                 categories[at, field, 1] = hash_bucket(row.categories[column], buckets)
@@ -116,14 +125,18 @@ def draft(request: Request) -> Draft | Unavailable:
     return Draft(
         unit="rows",
         transform=(
-            "numbers min-max scaled by the training rows, missing ones 0; categories "
-            f"FarmHash64 modulo {buckets}; columns sorted by name as text"
+            f"numbers {_SCALES[request.hints.numeric_scale]}, missing ones 0; "
+            f"categories FarmHash64 modulo {buckets}; columns sorted by name as text"
         ),
         licence=LICENCE,
         write=write,
         metric="criteo",
         source_sha256={path.name: file_sha256(path)},
-        parameters={"split": request.hints.split, "buckets": buckets},
+        parameters={
+            "split": request.hints.split,
+            "buckets": buckets,
+            "numeric_scale": request.hints.numeric_scale,
+        },
     )
 
 

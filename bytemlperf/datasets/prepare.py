@@ -11,6 +11,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import numpy as np
@@ -25,6 +26,7 @@ from bytemlperf.datasets.prepared import (
 )
 from bytemlperf.datasets.sample_cache import SampleWriter, publish_once
 from bytemlperf.errors import ConfigError, PrepareError, UnknownNameError
+from bytemlperf.plug_ins import plug_ins
 from bytemlperf.tensor_spec import TensorSpec
 
 __all__ = ["DATASETS", "find_data_root", "prepare_samples"]
@@ -34,7 +36,11 @@ CACHE_VERSION = 1
 
 SYNTHETIC_DATASET = "fake_dataset"
 
-DATASETS: dict[str, Callable[[Request], Draft | Unavailable]] = {
+ENTRY_POINT_GROUP = "bytemlperf.datasets"
+
+Loader = Callable[[Request], Draft | Unavailable]
+
+DATASETS: dict[str, Loader] = {
     SYNTHETIC_DATASET: synthetic.draft,
     "open_imagenet": imagenet.draft,
     "open_squad": squad.draft,
@@ -86,7 +92,9 @@ def prepare_samples(
     Parameters
     ----------
     dataset_name : str, optional
-        A key of `DATASETS`; None and ``"fake_dataset"`` mean synthetic samples.
+        A key of `DATASETS`, or an entry point of the group ``bytemlperf.datasets``,
+        which names a loader like theirs; None and ``"fake_dataset"`` mean synthetic
+        samples.
     specs : tuple of TensorSpec
         The model's inputs.
     model : ModelHints
@@ -130,8 +138,7 @@ def prepare_samples(
     for spec in specs:
         _check_dtype(model.model, spec)
     dataset = dataset_name or SYNTHETIC_DATASET
-    if dataset not in DATASETS:
-        raise UnknownNameError("dataset", dataset, DATASETS)
+    loader = _loader(dataset)
     request = Request(
         specs=specs,
         hints=model,
@@ -140,7 +147,7 @@ def prepare_samples(
         seed=seed,
         download_root=download_root,
     )
-    drafted = DATASETS[dataset](request)
+    drafted = loader(request)
     reason = None
     if isinstance(drafted, Unavailable):
         reason = drafted.reason
@@ -148,6 +155,29 @@ def prepare_samples(
     elif dataset == SYNTHETIC_DATASET:
         reason = "the model names no dataset"
     return _publish(dataset, reason, drafted, request, cache_dir, progress)
+
+
+def _loader(dataset: str) -> Loader:
+    """Return the function that drafts a dataset: ours, or a plug-in's."""
+    if dataset in DATASETS:
+        return DATASETS[dataset]
+    points = {point.name: point for point in plug_ins(ENTRY_POINT_GROUP)}
+    if dataset not in points:
+        raise UnknownNameError("dataset", dataset, [*DATASETS, *points])
+    try:
+        loader = points[dataset].load()
+    except Exception as error:
+        # Whatever a plug-in's import raises, the user needs to hear whose it was.
+        raise PrepareError(
+            f"dataset {dataset!r}: plug-in {points[dataset].value} cannot be loaded",
+            detail=f"{type(error).__name__}: {error}",
+        ) from error
+    if not callable(loader):
+        raise PrepareError(
+            f"dataset {dataset!r}: plug-in {points[dataset].value} is "
+            f"{type(loader).__name__}, expected a function draft(request)"
+        )
+    return cast(Loader, loader)
 
 
 def _check_dtype(model: str, spec: TensorSpec) -> None:

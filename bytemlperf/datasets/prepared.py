@@ -70,6 +70,9 @@ class ModelHints(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         Keep SQuAD articles 0, n, 2n, ... only: for a model trained on the others.
     split : {"held_out", "train", "all"}, default "held_out"
         Which Criteo rows. The first 70 % of the file are the training rows.
+    numeric_scale : {"min_max", "log"}, default "min_max"
+        What becomes of Criteo's numbers: ByteMLPerf's scaling by the training rows'
+        minimum and maximum, or log(1 + x) with negative ones as 0.
     dims : dict of str to int, optional
         Sizes of further named dynamic dimensions.
     output_roles : dict of str to str, optional
@@ -89,6 +92,7 @@ class ModelHints(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     max_query_length: int = 64
     article_stride: int = 1
     split: Literal["held_out", "train", "all"] = "held_out"
+    numeric_scale: Literal["min_max", "log"] = "min_max"
     dims: dict[str, int] = msgspec.field(default_factory=dict)
     output_roles: dict[str, str] = msgspec.field(default_factory=dict)
 

@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["output_names", "repeated"]
+__all__ = ["MAX_RESIDENT_BYTES", "output_names", "resident"]
+
+# Samples that performance runs draw from: enough to defeat caches, bounded in memory.
+MAX_RESIDENT_BYTES = 256 * 1024 * 1024
 
 
 def output_names(model_info: Mapping[str, Any]) -> tuple[str, ...]:
@@ -28,10 +31,13 @@ def output_names(model_info: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(name.strip() for name in names if name.strip())
 
 
-def repeated(
+def resident(
     arrays: dict[str, npt.NDArray[Any]], available: int, count: int
 ) -> dict[str, npt.NDArray[Any]]:
-    """Return at least `count` samples: all of them, repeated if need be.
+    """Return at least `count` samples, repeated if need be, and no more than fit.
+
+    Accuracy is scored on all there are; a performance run holds its samples in memory
+    and takes the first of them, which stand in random order.
 
     Parameters
     ----------
@@ -43,9 +49,15 @@ def repeated(
     Returns
     -------
     dict of str to ndarray
-        The same arrays if they are enough.
+        Views of the arrays if they are enough; together 256 MiB, or `count` samples
+        if these are more.
     """
     if available >= count:
-        return arrays
+        sample_bytes = sum(array.nbytes for array in arrays.values()) // available
+        kept = min(available, max(count, MAX_RESIDENT_BYTES // max(1, sample_bytes)))
+        return {
+            name: array[: len(array) // available * kept]
+            for name, array in arrays.items()
+        }
     repeats = -(-count // available)
     return {name: np.concatenate([array] * repeats) for name, array in arrays.items()}

@@ -28,7 +28,7 @@ from bytemlperf.engine.compilation import (
     vendor_call,
 )
 from bytemlperf.engine.emitter import Emitter
-from bytemlperf.engine.feeding import output_names, repeated
+from bytemlperf.engine.feeding import output_names, resident
 from bytemlperf.engine.fidelity import compare_with_reference, score_accuracy
 from bytemlperf.engine.gate import start_gate
 from bytemlperf.engine.host import (
@@ -225,8 +225,8 @@ class _Measurement:
         )
 
     def _at_least(self, count: int) -> Mapping[str, npt.NDArray[Any]]:
-        """Return at least `count` samples: all of them, repeated if need be."""
-        return repeated(self._arrays, self._prepared.samples.count, count)
+        """Return at least `count` samples, and no more than memory should hold."""
+        return resident(self._arrays, self._prepared.samples.count, count)
 
     def _judge_quality(self, loaded: Loaded, compiled: Compiled) -> None:
         """Score accuracy and compare numerics, each unless done or not asked."""

@@ -17,7 +17,7 @@ from bytemlperf.datasets import open_arrays
 from bytemlperf.engine.calibration import CalibrationData
 from bytemlperf.engine.compilation import compile_model
 from bytemlperf.engine.emitter import Emitter
-from bytemlperf.engine.feeding import output_names, repeated
+from bytemlperf.engine.feeding import output_names, resident
 from bytemlperf.engine.loading import load_batch_size
 from bytemlperf.engine.messages import (
     PartCommand,
@@ -91,7 +91,7 @@ def serve_part(
             raise WorkerError(f"expected a point to measure, got {command!r}")
         if command.timeline_dir is not None:
             Path(command.timeline_dir).mkdir(parents=True, exist_ok=True)
-        samples = repeated(
+        samples = resident(
             arrays,
             prepared.samples.count,
             max(command.batch_size, workload.query_samples(command.batch_size)),

@@ -21,15 +21,19 @@ from bytemlperf.datasets import (
     ModelHints,
     PreparedSamples,
     open_arrays,
+    open_labels,
     prepare_samples,
 )
 from bytemlperf.engine.emitter import Emitter
+from bytemlperf.engine.feeding import MAX_RESIDENT_BYTES
 from bytemlperf.engine.messages import PreparedTask, PrepareJob, TaskPrepared
 from bytemlperf.errors import ConfigError
 from bytemlperf.model_zoo import (
     ModelInfo,
     PreparedModel,
+    TrainingSamples,
     backend_model_info,
+    bundled_artefact,
     load_model_info,
     prepare_model,
     reference_outputs,
@@ -40,8 +44,6 @@ __all__ = ["prepare_task"]
 
 # A build or a download reports progress; silence for so long is a hang.
 PREPARE_DEADLINE_SECONDS = 1800.0
-# Samples that performance runs draw from: enough to defeat caches, bounded in memory.
-MAX_SAMPLE_BYTES = 256 * 1024 * 1024
 MIN_SAMPLES = 64
 MAX_SAMPLES = 4096
 
@@ -66,7 +68,8 @@ def prepare_task(job: PrepareJob, emitter: Emitter) -> None:
     cache = Path(job.cache_dir)
     info = load_model_info(job.model)
     prepared_model = _model(job, info, cache, emitter) if job.need_model else None
-    trained = prepared_model is not None and prepared_model.weights == "trained"
+    # What can be scored is scored whole.
+    scored = prepared_model is not None and prepared_model.weights != "seeded"
 
     emitter.phase("prepare samples", PREPARE_DEADLINE_SECONDS, info.dataset_name or "")
     samples = prepare_samples(
@@ -75,7 +78,7 @@ def prepare_task(job: PrepareJob, emitter: Emitter) -> None:
         model=_hints(info),
         cache_dir=cache / "samples",
         data_root=Path(job.data_root) if job.data_root else None,
-        max_samples=None if trained else job.max_samples or sample_budget(info),
+        max_samples=None if scored else job.max_samples or sample_budget(info),
         seed=job.seed,
         progress=lambda stage, done, total: emitter.progress(done, total, stage),
     )
@@ -117,7 +120,9 @@ def sample_budget(info: ModelInfo) -> int:
         * int(np.prod([dim for dim in spec.shape if isinstance(dim, int)]))
         for spec in info.tensors
     )
-    return max(MIN_SAMPLES, min(MAX_SAMPLES, MAX_SAMPLE_BYTES // max(1, sample_bytes)))
+    return max(
+        MIN_SAMPLES, min(MAX_SAMPLES, MAX_RESIDENT_BYTES // max(1, sample_bytes))
+    )
 
 
 def info_reference(info: ModelInfo) -> str:
@@ -133,11 +138,42 @@ def _model(
     return prepare_model(
         info,
         cache / "models",
-        model_path=Path(job.model_path) if job.model_path else None,
+        model_path=(
+            Path(job.model_path)
+            if job.model_path
+            else bundled_artefact(job.model, info)
+        ),
         data_root=Path(job.data_root) if job.data_root else None,
         weights=job.weights,
+        training_samples=lambda: _training_samples(job, info, cache, emitter),
         progress=lambda stage, done, total: emitter.progress(done, total, stage),
         now_ns=now_ns,
+    )
+
+
+def _training_samples(
+    job: PrepareJob, info: ModelInfo, cache: Path, emitter: Emitter
+) -> TrainingSamples | None:
+    """Prepare what a model is trained on: the rows that are not scored."""
+    samples = prepare_samples(
+        info.dataset_name,
+        specs=info.tensors,
+        model=msgspec.structs.replace(_hints(info), split="train"),
+        cache_dir=cache / "samples",
+        data_root=Path(job.data_root) if job.data_root else None,
+        max_samples=None,
+        # The order in which they are trained on must not depend on the run's seed.
+        seed=info.seed,
+        progress=lambda stage, done, total: emitter.progress(done, total, stage),
+    )
+    if samples.origin == "synthetic":
+        return None
+    return TrainingSamples(
+        key=samples.key,
+        description=samples.subset,
+        licence=samples.licence,
+        inputs=dict(open_arrays(samples)),
+        labels=open_labels(samples)["label"],
     )
 
 

@@ -8,6 +8,7 @@ framework.
 from __future__ import annotations
 
 from bytemlperf.model_zoo.catalog import (
+    bundled_artefact,
     hash_model_info,
     list_models,
     load_model_info,
@@ -22,6 +23,7 @@ from bytemlperf.model_zoo.schema import (
     parse_model_info,
 )
 from bytemlperf.model_zoo.substructure_models import list_substructure_models
+from bytemlperf.model_zoo.training import TrainingSamples
 from bytemlperf.model_zoo.view import backend_model_info
 
 __all__ = [
@@ -29,7 +31,9 @@ __all__ = [
     "ModelInfo",
     "PreparedModel",
     "ReferenceScore",
+    "TrainingSamples",
     "backend_model_info",
+    "bundled_artefact",
     "forget_reference",
     "hash_model_info",
     "list_models",

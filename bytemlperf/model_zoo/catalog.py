@@ -16,10 +16,13 @@ from bytemlperf.model_zoo.substructure_models import (
     list_substructure_models,
     substructure_model,
 )
+from bytemlperf.plug_ins import module_folder, plug_ins
 
-__all__ = ["hash_model_info", "list_models", "load_model_info"]
+__all__ = ["bundled_artefact", "hash_model_info", "list_models", "load_model_info"]
 
 FOLDER = Path(__file__).parent
+# Model files of plug-ins lie in the folder ``models`` of their workloads' package.
+ENTRY_POINT_GROUP = "bytemlperf.workloads"
 
 
 def list_models(folder: Path = FOLDER) -> list[str]:
@@ -103,7 +106,33 @@ def _path(text: str, folder: Path) -> Path:
     """Return the file of a name, or of a path."""
     if text.endswith(".json") or "/" in text:
         return Path(text)
-    names = list_models(folder)
-    if text not in names:
-        raise UnknownNameError("model", text, [*names, *list_substructure_models()])
-    return folder / f"{text}.json"
+    files = {name: folder / f"{name}.json" for name in list_models(folder)}
+    for point in plug_ins(ENTRY_POINT_GROUP):
+        for path in sorted((module_folder(point) / "models").glob("*.json")):
+            files.setdefault(path.stem, path)
+    if text not in files:
+        raise UnknownNameError("model", text, [*files, *list_substructure_models()])
+    return files[text]
+
+
+def bundled_artefact(name_or_path: str | Path, info: ModelInfo) -> Path | None:
+    """Return the model that lies beside a model file which names no builder.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        As for `load_model_info`, which returned `info`.
+    info : ModelInfo
+        With a `model_path` relative to its own file.
+
+    Returns
+    -------
+    Path or None
+        None if the model is built, or if there is nothing at that path.
+    """
+    if info.builder is not None or not info.model_path:
+        return None
+    if substructure_model(str(name_or_path)) is not None:
+        return None
+    path = _path(str(name_or_path), FOLDER).parent / info.model_path
+    return path if path.exists() else None

@@ -34,6 +34,7 @@ from bytemlperf.model_zoo.checkpoints import (
 )
 from bytemlperf.model_zoo.operations import count_operations
 from bytemlperf.model_zoo.schema import ModelInfo
+from bytemlperf.model_zoo.training import TrainingSamples, train_weights
 from bytemlperf.model_zoo.weights import hash_weights
 
 __all__ = ["PreparedModel", "prepare_model"]
@@ -75,8 +76,8 @@ class PreparedModel(msgspec.Struct, frozen=True, kw_only=True):
         What the build took, when it was built; 0 if nobody passed a clock.
     weights_licence : str or None
         Of trained weights.
-    weights_path : str
-        File of trained weights; empty for others.
+    weights_file : WeightsFile or None
+        Trained weights, and where they are.
     """
 
     name: str
@@ -93,7 +94,7 @@ class PreparedModel(msgspec.Struct, frozen=True, kw_only=True):
     build_seconds: float = 0.0
     ops_per_sample: int | None = None
     weights_licence: str | None = None
-    weights_path: str = ""
+    weights_file: WeightsFile | None = None
 
 
 def prepare_model(
@@ -103,6 +104,7 @@ def prepare_model(
     model_path: Path | None = None,
     data_root: Path | None = None,
     weights: WeightsChoice = "auto",
+    training_samples: Callable[[], TrainingSamples | None] | None = None,
     offline: bool = False,
     progress: Progress | None = None,
     now_ns: Callable[[], int] | None = None,
@@ -121,8 +123,12 @@ def prepare_model(
         Folder of real data; some checkpoints are in it.
     weights : {"auto", "seeded", "download"}, default "auto"
         "auto" takes a checkpoint that is in the data folder or was downloaded before,
-        else a seed, and never touches the network. "download" fetches a checkpoint,
-        and fails if it cannot.
+        else trains if the model file says how and the samples are there, else takes a
+        seed; it never touches the network. "download" fetches a checkpoint, and fails
+        if it cannot.
+    training_samples : callable, optional
+        Returns what to train on, or None if it is not there. Called only for a model
+        file with a recipe, and no checkpoint.
     offline : bool, default False
         Refuse to download; "download" then works with what is in the cache.
     progress : callable, optional
@@ -158,14 +164,20 @@ def prepare_model(
         )
     architecture = find_architecture(info.builder)
     cache_dir = cache_dir.absolute()
-    chosen = choose_checkpoint(
-        info,
-        cache_dir,
-        weights,
-        data_root=data_root.absolute() if data_root else None,
-        offline=offline,
-        progress=report,
-    )
+    chosen = None
+    if info.weights or info.training is None:
+        chosen = choose_checkpoint(
+            info,
+            cache_dir,
+            weights,
+            data_root=data_root.absolute() if data_root else None,
+            offline=offline,
+            progress=report,
+        )
+    if chosen is None and info.training and training_samples and weights != "seeded":
+        samples = training_samples()
+        if samples is not None:
+            chosen = train_weights(info, architecture, samples, cache_dir, report)
     folder = cache_dir / f"{info.model}-{_key(info, architecture, chosen)[:16]}"
     started_ns = now_ns() if now_ns else 0
 
@@ -320,5 +332,5 @@ def _describe(
         build_seconds=facts.get("build_seconds", 0.0),
         ops_per_sample=facts.get("ops_per_sample"),
         weights_licence=chosen.checkpoint.licence if chosen else None,
-        weights_path=chosen.path if chosen else "",
+        weights_file=chosen,
     )

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from bytemlperf.errors import ConfigError, PrepareError
 from bytemlperf.model_zoo.builders import Architecture, find_architecture
 from bytemlperf.model_zoo.builders.architecture import load_weights
-from bytemlperf.model_zoo.checkpoints import WeightsFile, canonical_weights
+from bytemlperf.model_zoo.checkpoints import canonical_weights
 from bytemlperf.model_zoo.legacy_fields import plain_name
 from bytemlperf.model_zoo.schema import ModelInfo
 from bytemlperf.model_zoo.weights import hash_weights
@@ -159,7 +159,7 @@ def _load(
     if key not in _last:
         _last.clear()
         architecture = find_architecture(info.builder or "")
-        weights = canonical_weights(info, architecture, _weights_file(info, prepared))
+        weights = canonical_weights(info, architecture, prepared.weights_file)
         found = hash_weights(weights)
         if found != prepared.weights_sha256:
             raise PrepareError(
@@ -170,15 +170,3 @@ def _load(
         module = load_weights(architecture.torch_module().double(), weights, info.model)
         _last[key] = (architecture, module)
     return _last[key]
-
-
-def _weights_file(info: ModelInfo, prepared: PreparedModel) -> WeightsFile | None:
-    """Find the weights that a model was built from."""
-    if prepared.weights == "seeded":
-        return None
-    for checkpoint in info.weights:
-        if checkpoint.origin == prepared.weights_source:
-            return WeightsFile(checkpoint=checkpoint, path=prepared.weights_path)
-    raise PrepareError(
-        f"{info.model}: $.weights no longer lists {prepared.weights_source}"
-    )

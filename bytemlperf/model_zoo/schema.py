@@ -22,7 +22,13 @@ from bytemlperf.model_zoo.legacy_fields import (
 )
 from bytemlperf.tensor_spec import TensorSpec
 
-__all__ = ["Checkpoint", "ModelInfo", "ReferenceScore", "parse_model_info"]
+__all__ = [
+    "Checkpoint",
+    "ModelInfo",
+    "ReferenceScore",
+    "Training",
+    "parse_model_info",
+]
 
 Framework = Literal["Tensorflow", "Pytorch", "Onnx"]
 Name = Annotated[str, msgspec.Meta(min_length=1)]
@@ -84,6 +90,38 @@ class Checkpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     def can_be_fetched(self) -> bool:
         """Whether the network has it."""
         return self.url is not None or self.package is not None
+
+
+class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How weights are trained here: cross entropy, Adam, nothing else.
+
+    Parameters
+    ----------
+    epochs, batch_size : int
+        Passes over the samples, and samples a step.
+    learning_rate : float
+        Of Adam.
+    zero_tensors : tuple of str
+        Tensors that start from zero instead of being drawn.
+    """
+
+    epochs: Count
+    batch_size: Count
+    learning_rate: Annotated[float, msgspec.Meta(gt=0)]
+    zero_tensors: tuple[Name, ...] = ()
+
+    def describe(self) -> str:
+        """Say it in one line, for the report.
+
+        Returns
+        -------
+        str
+            Without a full stop.
+        """
+        return (
+            f"{self.epochs} epochs of Adam, rate {self.learning_rate:g}, batch "
+            f"{self.batch_size}"
+        )
 
 
 class ReferenceScore(
@@ -170,6 +208,8 @@ class ModelInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         Trainable parameters that the built model must have.
     weights : tuple of Checkpoint
         Trained weights that can be had.
+    training : Training, optional
+        How they are trained here, where there are none.
     source, licence : str, optional
         Where the architecture comes from, and the licence of that.
     reference_scores : tuple of ReferenceScore
@@ -199,6 +239,7 @@ class ModelInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     seed: Annotated[int, msgspec.Meta(ge=0)] = 0
     parameters: Count | None = None
     weights: tuple[Checkpoint, ...] = ()
+    training: Training | None = None
     source: str | None = None
     licence: str | None = None
     reference_scores: tuple[ReferenceScore, ...] = ()

@@ -40,6 +40,7 @@ def backend_model_info(
     plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(info))
     for ours in (
         "builder", "seed", "source", "licence", "reference_scores", "preprocess",
+        "training",
     ):  # fmt: skip
         del plain[ours]
     plain["model_path"] = prepared.model_path if prepared else ""

@@ -9,13 +9,14 @@ import asyncio
 import contextlib
 import gc
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from bytemlperf._native.client import Client, Population
 from bytemlperf._native.dispatcher import STOPPED_BY_NOTHING
-from bytemlperf.runtime.client_path import ClientBody, ClientKind
+from bytemlperf.runtime.client_path import ClientBody
 from bytemlperf.runtime.clock import now_ns
 from bytemlperf.runtime.predictor import Predictor
 from bytemlperf.runtime.scenario import ClosedLoop
@@ -66,7 +67,7 @@ class ClosedLoopPhase:
         max_queries: int | None,
         drain_seconds: float | None,
         is_warm_up: bool,
-        kind: ClientKind = "task",
+        kind: Literal["task", "bare", "stock"] = "task",
         body: ClientBody | None = None,
     ) -> None:
         self._kind = kind
@@ -105,15 +106,18 @@ class ClosedLoopPhase:
                 # A warm-up has no iterations: it ends when the dispatcher says so.
                 _ENDLESS if self._is_warm_up else self._scenario.iterations,
                 kind=self._kind,
+                ends_closed=self._body is None and not self._thinks,
             )
             clients.freeze()
             # From here on: making the clients is not charged to their first queries.
             self._begin()
             population.begin(self.start_ns)
             self._dispatcher.on_space = population.open
-            self._supervise(loop, population)
             # Clients are resumed in place, so never within this task.
             loop.call_soon(population.start)
+            self._supervision = loop.call_later(
+                _SUPERVISE_S, self._supervise, loop, population
+            )
             interruption: asyncio.CancelledError | None = None
             try:
                 while not ended.done():
@@ -195,7 +199,7 @@ class ClosedLoopPhase:
 
 
 async def _ask(client: Client) -> None:
-    while client.is_open:
+    while True:  # until the await ends it
         await client
 
 

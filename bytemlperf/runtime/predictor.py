@@ -13,7 +13,7 @@ import os
 import threading
 import weakref
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import anyio
@@ -23,9 +23,12 @@ from bytemlperf._native.batch_queue import BatchQueue
 from bytemlperf._native.buffer_pool import SLOT_ALIGNMENT, BufferPool
 from bytemlperf._native.completion_ring import CompletionRing, Doorbell
 from bytemlperf._native.dispatcher import Dispatcher
+from bytemlperf._native.lane import LoopLane
+from bytemlperf._native.native_clients import NativeClients
 from bytemlperf._native.predict_loop import PredictLoop
 from bytemlperf._native.row_table import RowTable
 from bytemlperf._native.timeline import Timeline
+from bytemlperf.runtime.client_path import PredictPath
 from bytemlperf.runtime.hand_over import can_spin
 from bytemlperf.runtime.samples import Array
 from bytemlperf.runtime.scenario import Batching
@@ -146,6 +149,13 @@ class Predictor:
         See `bytemlperf._native.dispatcher.Dispatcher`.
     stop_on_failure : bool, default False
         The same.
+    predict_path : "hand-over", "lane" or "loop lane"
+        Whether predict threads serve what clients hand over, or ask for native clients
+        themselves; or the event loop's own thread calls predict.
+    native_client_count : int, default 0
+        Native clients; 0: others issue.
+    think_ns : int, default 0
+        How long native clients think, ns.
 
     Notes
     -----
@@ -167,6 +177,9 @@ class Predictor:
         kept_outputs: int = 0,
         on_failure: Callable[[Exception, int, int], object] | None = None,
         stop_on_failure: bool = False,
+        predict_path: PredictPath = "hand-over",
+        native_client_count: int = 0,
+        think_ns: int = 0,
     ) -> None:
         max_batch = batching.queries_per_batch(samples_per_query)
         self.is_forked = False
@@ -214,15 +227,63 @@ class Predictor:
             )
             for index, ring in enumerate(rings)
         ]
-        self._threads = [
-            threading.Thread(
-                target=loop.serve,
-                args=(predict,),
-                name=f"bytemlperf-predict-{loop.thread_index}",
-                daemon=True,  # so that an exit handler can still close the queue
+        self._lane: LoopLane | None = None
+        self._predict = predict
+        self._path = predict_path
+        self.native_clients: NativeClients | None = None
+        self._empty: asyncio.Future[None] | None = None
+        if native_client_count:
+            assert timeline is not None
+            self.native_clients = NativeClients(
+                self.dispatcher,
+                self.queue,
+                self.table,
+                timeline,
+                self._bell,
+                [] if predict_path == "lane" else rings,
+                client_count=native_client_count,
+                think_ns=think_ns,
+                on_empty=self._tell_empty,
+                may_spin=may_spin,
             )
-            for loop in self._loops
-        ]
+        self._threads = list(self._make_threads())
+
+    def _make_threads(self) -> Iterator[threading.Thread]:
+        # Daemons, so that an exit handler can still close the queue.
+        if self._path == "loop lane":
+            return
+        clients = self.native_clients
+        for loop in self._loops:
+            name = f"bytemlperf-predict-{loop.thread_index}"
+            if self._path == "lane":
+                assert clients is not None
+                yield threading.Thread(
+                    target=loop.serve_lane,
+                    args=(self._predict, clients),
+                    name=name,
+                    daemon=True,
+                )
+            else:
+                yield threading.Thread(
+                    target=loop.serve, args=(self._predict,), name=name, daemon=True
+                )
+        if clients is not None and self._path == "hand-over":
+            yield threading.Thread(
+                target=clients.serve, name="bytemlperf-clients", daemon=True
+            )
+
+    def expect_empty(self) -> asyncio.Future[None]:
+        """Return a future that is done when the last native client has ended."""
+        self._empty = self._loop.create_future()
+        return self._empty
+
+    def _tell_empty(self) -> None:
+        # In whatever thread the last native client has ended.
+        self._loop.call_soon_threadsafe(self._set_empty)
+
+    def _set_empty(self) -> None:
+        if self._empty is not None and not self._empty.done():
+            self._empty.set_result(None)
 
     def _input_rows(
         self,
@@ -268,7 +329,16 @@ class Predictor:
     def start(self) -> None:
         """Start the threads, and listen for them on the running loop."""
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self._bell.fd, self.dispatcher.drain)
+        if self.native_clients is None:
+            self._loop.add_reader(self._bell.fd, self.dispatcher.drain)
+        if self._path == "loop lane":
+            self._lane = LoopLane(
+                self.dispatcher,
+                self.queue,
+                self._loops[0],
+                predict=self._predict,
+                call_soon=self._loop.call_soon,
+            )
         _open_predictors.add(self)
         started: list[threading.Thread] = []
         try:
@@ -305,7 +375,9 @@ class Predictor:
         ended = self._loop.create_future()
 
         def drain_and_look() -> None:
-            have_exited = all(loop.has_exited for loop in self._loops)
+            have_exited = self._lane is not None or all(
+                loop.has_exited for loop in self._loops
+            )
             self.dispatcher.drain()
             if have_exited:
                 self.dispatcher.discard()  # nobody is left to serve them
@@ -319,6 +391,10 @@ class Predictor:
             self._bell.ring()
 
         self.dispatcher.stop()
+        if self._lane is not None:
+            self._lane.close()
+        if self.native_clients is not None:
+            self.native_clients.close()
         self._loop.add_reader(self._bell.fd, drain_and_look)
         # Clients are resumed by discarding, so it must not run inside this task.
         self._loop.call_soon(begin)
@@ -340,6 +416,9 @@ class Predictor:
 
     def abandon(self) -> None:
         """Close the queue and join the threads, without a loop."""
+        if self.native_clients is not None:
+            self.native_clients.stop()
+            self.native_clients.close()
         self.queue.close()
         for thread in self._threads:
             thread.join()

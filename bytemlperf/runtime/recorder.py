@@ -390,5 +390,6 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
     error: PredictError | None = None
     blocks: tuple[Block, ...] = ()
     client_kind: str = ""
-    client_reason: str = ""
+    predict_path: str = ""
+    path_reason: str = ""
     load: LoadRecording | None = None

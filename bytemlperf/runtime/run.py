@@ -14,7 +14,7 @@ from typing import Any
 
 from bytemlperf._native.timeline import Timeline
 from bytemlperf.errors import ConfigError
-from bytemlperf.runtime.client_path import ClientBody, ClientPath, choose_clients
+from bytemlperf.runtime.client_path import ClientBody, ClientPath
 from bytemlperf.runtime.predictor import InputLayout, Predict
 from bytemlperf.runtime.progress import Progress, ProgressTeller
 from bytemlperf.runtime.recorder import Recording
@@ -80,10 +80,12 @@ async def run(
     start_gate : callable, optional
         Called in a thread of its own between the warm-up and the measured part, which
         begins when it returns: how several processes begin at the same moment.
-    client_path : "auto", "task" or "bare", default "auto"
-        What a client is. A task: a coroutine in a task of its own, with all that tasks
-        promise. Bare: a coroutine that may await anything, but has no task and no
-        context variables of its own. `Recording.client_kind` says what it was.
+    client_path : "auto", "native", "task" or "bare", default "auto"
+        What a client is. Native: no Python at all. A task: a coroutine in a task of its
+        own, with all that tasks promise. Bare: a coroutine that may await anything, but
+        has no task and no context variables of its own. "auto" is native, unless the
+        clients have a body or must wait for room in the queue.
+        `Recording.client_kind` says what it was, `Recording.path_reason` why.
     client_body : callable, optional
         ``await client_body(client)`` is what each client does; ``await client`` in it
         asks one query, and ``client.is_open`` tells whether it may ask another. None:
@@ -147,7 +149,7 @@ async def run(
                 timeline=timeline,
                 check=check,
                 start_gate=start_gate,
-                clients=choose_clients(client_path, client_body),
+                client_path=client_path,
                 body=client_body,
             )
             if on_progress is None:

@@ -48,6 +48,11 @@ class ClosedLoop(
         Samples in a query, >= 1; they are neighbours in the loaded library.
     think_time_ns : int, default 0
         Pause between an answer and the next query of its client, ns, >= 0.
+    lanes : bool, optional
+        Whether there is no hand-over between threads: True demands it, False rules it
+        out. Native clients are then served and asked for by the predict threads
+        themselves, coroutine clients share the event loop's thread with predict. None:
+        native clients without think time have lanes, others do not.
 
     Raises
     ------
@@ -59,6 +64,7 @@ class ClosedLoop(
     iterations: int
     samples_per_query: int = 1
     think_time_ns: int = 0
+    lanes: bool | None = None
 
     def __post_init__(self) -> None:
         _require(self.clients >= 1, f"clients must be >= 1, not {self.clients}")

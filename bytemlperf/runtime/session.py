@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,15 @@ import numpy as np
 from bytemlperf._native.dispatcher import STOPPED_BY_FAILURE, STOPPED_BY_TIME
 from bytemlperf._native.timeline import Timeline
 from bytemlperf.errors import ConfigError, PredictError
-from bytemlperf.runtime.client_path import ClientBody, ClientChoice
+from bytemlperf.runtime.client_path import (
+    OPEN_LOOP_PATH,
+    ClientBody,
+    ClientPath,
+    choose_path,
+)
 from bytemlperf.runtime.clock import Usage, usage
 from bytemlperf.runtime.closed_loop import ClosedLoopPhase
+from bytemlperf.runtime.native_loop import NativeLoopPhase
 from bytemlperf.runtime.open_loop import OpenLoopPhase, open_capacity
 from bytemlperf.runtime.open_scenario import OpenScenario
 from bytemlperf.runtime.plan import (
@@ -108,11 +115,10 @@ class Session:
         timeline: Timeline,
         check: Check,
         start_gate: Callable[[], object] | None = None,
-        clients: ClientChoice,
+        client_path: ClientPath = "auto",
         body: ClientBody | None = None,
     ) -> None:
         self._scenario_name = scenario_name(scenario)
-        self._clients = clients
         self._body = body
         self._seed = seed
         self._limits = limits
@@ -150,8 +156,10 @@ class Session:
                 iterations=1,
                 samples_per_query=scenario.samples_per_query,
             )
+            self._path = OPEN_LOOP_PATH
         else:
             self._scenario = as_closed_loop(scenario)
+            self._path = choose_path(client_path, body, self._scenario, batching)
             capacity = self._scenario.clients
             max_queued = batching.max_queued or capacity
             check_scenario(self._scenario)
@@ -168,11 +176,17 @@ class Session:
             kept_outputs=1,
             on_failure=self._note_failure,
             stop_on_failure=True,
+            predict_path=self._path.predict,
+            native_client_count=capacity if self._path.clients == "native" else 0,
+            think_ns=self._scenario.think_time_ns,
         )
 
     def stop_soon(self) -> None:
         """End the run from another thread."""
-        self._loop.call_soon_threadsafe(self._predictor.dispatcher.stop)
+        clients = self._predictor.native_clients
+        self._loop.call_soon_threadsafe(
+            self._predictor.dispatcher.stop if clients is None else clients.stop
+        )
 
     def _keep_outputs(self, outputs: Any, feeds: Feeds, sample_count: int) -> None:
         # In a predict thread, once: copied, for it may reuse or alias its buffers.
@@ -212,7 +226,7 @@ class Session:
             if self._start_gate is not None:
                 await asyncio.to_thread(self._start_gate)
             used_before = usage()
-            phase: ClosedLoopPhase | OpenLoopPhase
+            phase: ClosedLoopPhase | NativeLoopPhase | OpenLoopPhase
             if self._plan is not None:
                 phase = await self._walk_open(self._plan)
             else:
@@ -271,8 +285,11 @@ class Session:
         min_queries: int,
         max_queries: int | None,
         is_warm_up: bool,
-    ) -> ClosedLoopPhase:
-        phase = ClosedLoopPhase(
+    ) -> ClosedLoopPhase | NativeLoopPhase:
+        make: Callable[..., ClosedLoopPhase | NativeLoopPhase] = NativeLoopPhase
+        if self._path.clients != "native":
+            make = partial(ClosedLoopPhase, kind=self._path.clients, body=self._body)
+        phase = make(
             self._predictor,
             self._scenario,
             draw=self._order.draw,
@@ -281,8 +298,6 @@ class Session:
             max_queries=max_queries,
             drain_seconds=self._limits.drain_seconds,
             is_warm_up=is_warm_up,
-            kind=self._clients.kind,
-            body=self._body,
         )
         self._predictor.queue.reset_peak()
         await phase.walk()
@@ -303,7 +318,7 @@ class Session:
     def _record(
         self,
         warm_up: WarmUpRecording,
-        phase: ClosedLoopPhase | OpenLoopPhase,
+        phase: ClosedLoopPhase | NativeLoopPhase | OpenLoopPhase,
         used: Usage,
     ) -> Recording:
         timeline = self._timeline
@@ -316,13 +331,11 @@ class Session:
             ended_by = "max_seconds" if phase.unissued_count else "schedule"
         elif reason == STOPPED_BY_TIME and timeline.completed_count < planned:
             ended_by = "max_seconds"
-        client_kind: str = self._clients.kind
-        client_reason = self._clients.reason
+        client_kind: str = self._path.clients
         load = None
         if isinstance(phase, OpenLoopPhase):
             load = phase.record(self._scenario_name)
             client_kind = "pacer"
-            client_reason = "nobody waits for the answers of an open loop"
         answered = timeline.completed_count > 0
         start_ns = timeline.first_scheduled_ns if answered else phase.start_ns
         histograms = {
@@ -363,5 +376,6 @@ class Session:
             blocks=blocks_from(timeline),
             load=load,
             client_kind=client_kind,
-            client_reason=client_reason,
+            predict_path=self._path.predict,
+            path_reason=self._path.reason,
         )

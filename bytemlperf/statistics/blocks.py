@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -24,6 +25,7 @@ __all__ = [
     "BlockTable",
     "Estimate",
     "QuantileEstimate",
+    "joined_pairs",
     "make_table",
     "mean_estimate",
     "quantile_estimate",
@@ -38,6 +40,7 @@ MIN_BATCHES = 8
 
 Counts = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+_Number = TypeVar("_Number", np.int64, np.float64)
 
 
 class BlockTable(msgspec.Struct, frozen=True):
@@ -272,21 +275,35 @@ def settled_batches(above: Floats, below: Floats) -> tuple[Floats, Floats] | Non
         (1.645 / sqrt(batches)) and 8 remain. None if there are fewer than 8 blocks.
     """
     while len(above) > MAX_BATCHES:
-        above, below = _joined(above), _joined(below)
+        above, below = joined_pairs(above), joined_pairs(below)
     if len(above) < MIN_BATCHES:
         return None
     while len(above) >= 2 * MIN_BATCHES:
         found = _autocorrelation(above, below)
         if found is None or abs(found) <= 1.645 / math.sqrt(len(above)):
             break
-        above, below = _joined(above), _joined(below)
+        above, below = joined_pairs(above), joined_pairs(below)
     return above, below
 
 
-def _joined(blocks: Floats) -> Floats:
-    """Add neighbours; an odd one at the end goes to the last pair."""
-    pairs: Floats = blocks[: len(blocks) // 2 * 2].reshape(-1, 2).sum(axis=1)
-    if len(blocks) % 2:
+def joined_pairs(blocks: npt.NDArray[_Number]) -> npt.NDArray[_Number]:
+    """Add neighbours; an odd one at the end goes to the last pair.
+
+    Parameters
+    ----------
+    blocks : ndarray
+        Shape (b, ...), b >= 2.
+
+    Returns
+    -------
+    ndarray
+        Shape (b // 2, ...).
+    """
+    count, *rest = blocks.shape
+    pairs: npt.NDArray[_Number] = (
+        blocks[: count // 2 * 2].reshape(-1, 2, *rest).sum(axis=1)
+    )
+    if count % 2:
         pairs[-1] += blocks[-1]
     return pairs
 

@@ -6,6 +6,7 @@ standard library, because a worker runs in a vendor's environment.
 
 from __future__ import annotations
 
+import functools
 import math
 from statistics import NormalDist
 
@@ -103,17 +104,20 @@ def student_cdf(t: float, freedom: float) -> float:
     t : float
         Any.
     freedom : float
-        Degrees of freedom, > 0.
+        Degrees of freedom, > 0; infinity is the normal distribution.
 
     Returns
     -------
     float
         0 to 1, by the incomplete beta function.
     """
+    if math.isinf(freedom):
+        return _NORMAL.cdf(t)
     tail = beta_share(freedom / (freedom + t * t), freedom / 2, 0.5) / 2
     return 1 - tail if t > 0 else tail
 
 
+@functools.lru_cache(maxsize=256)
 def student_quantile(level: float, freedom: float) -> float:
     """Return a quantile of Student's t distribution.
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bytemlperf import substructures
 from bytemlperf.errors import ConfigError, UnknownNameError
+from bytemlperf.plug_ins import module_folder, plug_ins
 from bytemlperf.substructures import FRAMEWORKS, SUBSTRUCTURES, find_substructure
 from bytemlperf.workloads.load import OPEN_SCENARIOS, SCENARIOS, Load
 from bytemlperf.workloads.schema import (
@@ -29,6 +30,7 @@ __all__ = [
     "WorkloadFile",
     "find_workloads",
     "list_ops",
+    "list_plug_ins",
     "list_workloads",
     "parse_workload",
     "read_workload",
@@ -37,6 +39,7 @@ __all__ = [
 FOLDER = Path(__file__).parent
 OPS_TABLE = Path(substructures.__file__)
 LEGACY_PREFIX = "open_"
+ENTRY_POINT_GROUP = "bytemlperf.workloads"
 
 
 def list_workloads(folder: Path = FOLDER) -> list[str]:
@@ -66,15 +69,37 @@ def list_ops() -> list[str]:
     return [f"{part}-{name}-fp32" for part in SUBSTRUCTURES for name in FRAMEWORKS]
 
 
+def list_plug_ins() -> dict[str, Path]:
+    """Return the workloads that installed distributions bring.
+
+    An entry point of the group ``bytemlperf.workloads`` names a package; the ``.json``
+    files in its folder are workloads, those in its folder ``models`` model files.
+
+    Returns
+    -------
+    dict of str to Path
+        File by name, sorted. A name of the package's own is not among them.
+    """
+    own = {*list_workloads(), *list_ops()}
+    files = [
+        path
+        for point in plug_ins(ENTRY_POINT_GROUP)
+        for path in module_folder(point).glob("*.json")
+        if path.stem not in own
+    ]
+    return {path.stem: path for path in sorted(files, key=lambda path: path.stem)}
+
+
 def find_workloads(asked: str, folder: Path = FOLDER) -> list[WorkloadFile]:
     """Resolve what was asked for into workload files.
 
     Parameters
     ----------
     asked : str
-        ``"all"``: every model; ``"ops"``: every part of models; or a comma list of
-        names (a leading ``open_`` is ignored), glob patterns over both, and paths of
-        ``.json`` files.
+        ``"all"``: every model of the package, so that it is the same everywhere;
+        ``"ops"``: every part of models; or a comma list of names (a leading ``open_``
+        is ignored), glob patterns over these and over plug-ins, and paths of ``.json``
+        files.
     folder : Path
         Where named workloads are.
 
@@ -117,6 +142,7 @@ def _resolve(part: str, names: list[str], folder: Path) -> list[tuple[str, Path]
     """Resolve one element of the comma list into names and files."""
     files = {name: folder / f"{name}.json" for name in names}
     every = files | {name: OPS_TABLE for name in list_ops() if name not in files}
+    every |= list_plug_ins()
     if part == "all":
         return list(files.items())
     if part == "ops":

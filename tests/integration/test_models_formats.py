@@ -115,6 +115,9 @@ SMALL: dict[str, Callable[[], Architecture]] = {
     "wide_deep": lambda: WideDeep(
         fields=26, buckets=1000, embedding=4, numbers=13, hidden=(16, 8)
     ),
+    "wide_deep_small": lambda: WideDeep(
+        fields=26, buckets=1000, embedding=4, numbers=13, hidden=(16, 8)
+    ),
     "xlnet_base": lambda: Xlnet(**TEXT),
     "yolov5n": lambda: YoloV5(width=8, image_size=64, class_count=7),
     "yolov5s": lambda: YoloV5(width=8, image_size=64, class_count=7),
@@ -143,6 +146,7 @@ COUNTS = {
     "vit_base": 86_567_656,
     "waveglow_256": 87_731_816,
     "wide_deep": 2_380_690,
+    "wide_deep_small": 585_106,
     "xlnet_base": 116_719_874,
     "yolov5n": 1_872_157,
     "yolov5s": 7_235_389,

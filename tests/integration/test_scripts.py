@@ -97,7 +97,8 @@ def test_first_run_installs_and_runs(machine):
     assert done.returncode == 0, done.stderr
     assert done.stdout == "ran -P -m bytemlperf --tasks a b --x=*\n"
     assert any(
-        "pip install" in call and "--editable ." in call for call in machine.called()
+        "pip install" in call and "--editable .[report]" in call
+        for call in machine.called()
     )
     assert (machine.checkout / ".venv" / ".gitignore").read_text() == "*\n"
 

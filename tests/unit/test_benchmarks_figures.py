@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 
 import pytest
 
 from benchmarks.bars import BARS
-from benchmarks.contenders import ours
+from benchmarks.contenders import bare, ours
 from benchmarks.results import Machine, Reached, ScriptResult
 from benchmarks.table import format_bars, format_costs
 from benchmarks.windows import (
@@ -160,10 +161,17 @@ def test_costs_are_listed_by_contender():
     assert line.split() == ["a", "150", "100", "200", "10.0", "4"]
 
 
-def test_every_kind_of_client_is_named():
+@pytest.mark.parametrize("kind", ["native", "bare", "task"])
+def test_every_kind_of_client_is_what_it_is_called(kind):
     """Ours never lets the run choose its clients: it might choose another kind."""
-    for kind, options in ours._RUN_OPTIONS.items():
-        if ours._HAS_CLIENT_PATHS:
-            assert options == {"client_path": kind}
-        else:
-            assert (options is None) == (kind != "task")
+    recording = asyncio.run(
+        ours.record_run(
+            bare.null_predict,
+            ours._SAMPLES,
+            clients=2,
+            queries=2,
+            max_batch=2,
+            kind=kind,
+        )
+    )
+    assert recording.client_kind == kind

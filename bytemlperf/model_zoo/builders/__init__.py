@@ -43,6 +43,7 @@ _ARCHITECTURES = {
     "vit_base": ("vit", "vit_base"),
     "waveglow_256": ("waveglow", "waveglow_256"),
     "wide_deep": ("wide_deep", "wide_deep"),
+    "wide_deep_small": ("wide_deep", "wide_deep_small"),
     "xlnet_base": ("xlnet", "xlnet_base"),
     "yolov5n": ("yolov5", "yolov5n"),
     "yolov5s": ("yolov5", "yolov5s"),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
     import torch
 
-__all__ = ["WideDeep", "wide_deep"]
+__all__ = ["WideDeep", "wide_deep", "wide_deep_small"]
 
 Array = npt.NDArray[Any]
 
@@ -36,6 +36,19 @@ def wide_deep() -> WideDeep:
     """
     return WideDeep(
         fields=26, buckets=1000, embedding=32, numbers=13, hidden=(1024, 512, 256)
+    )
+
+
+def wide_deep_small() -> WideDeep:
+    """Return a Wide & Deep that 1,399 rows can train.
+
+    Returns
+    -------
+    WideDeep
+        585,106 parameters.
+    """
+    return WideDeep(
+        fields=26, buckets=1000, embedding=16, numbers=13, hidden=(256, 128)
     )
 
 

@@ -3,7 +3,7 @@
   const byId = (id) => document.getElementById(id);
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   const figures = JSON.parse(byId("figures").textContent);
-  const palette = JSON.parse(byId("palette").textContent);
+  const themes = JSON.parse(byId("themes").textContent);
   const drawn = new Map();
 
   // Rows travel as columns: names of fields once, not in every row.
@@ -17,22 +17,7 @@
     const chosen = document.documentElement.dataset.theme;
     return chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   };
-  const config = () => {
-    const ink = isDark() ? "#e8ecf1" : "#14181f";
-    const soft = isDark() ? "#a9b4c2" : "#505a68";
-    const line = isDark() ? "#3a4452" : "#dde2e8";
-    return {
-      background: null,
-      font: "system-ui, sans-serif",
-      view: { stroke: line },
-      axis: { labelColor: soft, titleColor: ink, titleFontWeight: 500, domainColor: line, tickColor: line, gridColor: line, gridOpacity: 0.6 },
-      legend: { labelColor: ink, titleColor: ink, orient: "top", columns: 4, labelLimit: 200 },
-      text: { color: ink },
-      rule: { color: soft },
-      mark: { color: palette[0] },
-      range: { category: palette, heatmap: { scheme: isDark() ? "viridis" : "yellowgreenblue" } },
-    };
-  };
+  const config = () => themes[isDark() ? "dark" : "light"];
   const draw = async (place) => {
     const key = place.dataset.figure;
     if (place.clientWidth === 0) return;

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from bytemlperf.errors import ConfigError
 from bytemlperf.report.collect import Collected
-from bytemlperf.report.figures import PALETTE
+from bytemlperf.report.figures.theme import THEMES
 from bytemlperf.report.page.view import (
     SUMMARY_HEADINGS,
     PageView,
@@ -88,7 +88,7 @@ def render_page(
                     }
                 )
             ),
-            palette_json=_safe(script_json(PALETTE)),
+            themes_json=_safe(script_json(THEMES)),
             scripts=[_safe(_asset(name)) for name in SCRIPTS],
         )
     )

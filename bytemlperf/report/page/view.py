@@ -69,6 +69,11 @@ MEANINGS = {
     "failed": "Something failed; the rest was measured.",
     "interrupted": "The run ended before its end.",
 }
+# By the first word of a note.
+NOTE_TONES: dict[str, Tone] = {
+    "INVALID": "bad", "FAILED": "bad", "error": "bad", "OFF": "bad", "MISSED": "bad",
+    "MET": "good",
+}  # fmt: skip
 NO_POINT = "no valid point"
 
 
@@ -277,7 +282,7 @@ def _notes(result: TaskResult) -> list[Note]:
     notes = []
     for text, where in places.items():
         word = text.split(" ", 1)[0]
-        tone: Tone = "bad" if word in {"INVALID", "FAILED", "error"} else "unsure"
+        tone: Tone = NOTE_TONES.get(word, "unsure")
         numbers = [each.removeprefix("batch ") for each in where]
         name = f"batch {', '.join(numbers)}" if len(where) > 1 else where[0]
         notes.append(Note(name, text, tone))

@@ -1,0 +1,33 @@
+"""The page that every run leaves beside its results.
+
+Input: a run's folder. Output: where the page is, or why there is none. Whatever goes
+wrong here, the run and its exit code stay as they are.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bytemlperf
+from bytemlperf.report.collect import collect_results
+from bytemlperf.report.writing import write_reports
+from bytemlperf.runtime.clock import utc_now
+
+__all__ = ["leave_report"]
+
+
+def leave_report(folder: Path) -> str:
+    """Write report.html, and return its path or the reason why it is not there."""
+    try:
+        (path,) = write_reports(
+            collect_results([folder]),
+            folder,
+            ["html"],
+            generated_at_utc=f"{utc_now():%Y-%m-%d %H:%M:%S} UTC",
+            version=bytemlperf.__version__,
+        )
+    except Exception as error:
+        # Anything: what was measured is on disk, and a page can be made later.
+        first_line = str(error).partition("\n")[0]
+        return f"not written: {type(error).__name__}: {first_line}"
+    return str(path)

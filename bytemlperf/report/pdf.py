@@ -1,0 +1,274 @@
+"""Results as a PDF with the same figures as the page.
+
+Input: collected results. Output: bytes of a PDF, A4 portrait.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+from xml.sax.saxutils import escape
+
+from bytemlperf.errors import ConfigError
+from bytemlperf.report.collect import Collected
+from bytemlperf.report.columns import POINT_COLUMNS
+from bytemlperf.report.page.view import PageView, Shown, TaskSection, page_view
+from bytemlperf.report.pictures import to_png
+
+__all__ = ["render_pdf"]
+
+MARGIN_MM = 15
+# Two columns of figures.
+FIGURE_WIDTH_MM = 86
+MAX_FIGURE_HEIGHT_MM = 95
+INK = "#14181f"
+SOFT = "#505a68"
+LINE = "#c9d0d9"
+TONES = {"good": "#0f6b41", "bad": "#a31621", "unsure": "#7a4a00"}
+KEYS = (
+    "batch_size", "clients", "query_count", "throughput_samples_per_s",
+    "latency_p50_ns", "latency_p90_ns", "latency_p99_ns", "latency_max_ns",
+    "queue_wait_mean_ns", "service_mean_ns", "ours_mean_ns", "peak_rss_bytes",
+    "verdict",
+)  # fmt: skip
+MAX_TEXT = 600
+
+
+def render_pdf(
+    collected: Sequence[Collected], *, generated_at_utc: str, version: str
+) -> bytes:
+    """Return results as a PDF.
+
+    Parameters
+    ----------
+    collected : sequence of Collected
+        At least one.
+    generated_at_utc, version : str
+        When it is made, and by which version.
+
+    Returns
+    -------
+    bytes
+        The file: the host, then of each task verdict, points, notes, figures and how to
+        repeat it. Characters that the standard fonts lack are shown as "?".
+
+    Raises
+    ------
+    ConfigError
+        reportlab or vl-convert-python is not installed, or a histogram is damaged.
+    """
+    view = page_view(collected, generated_at_utc=generated_at_utc, version=version)
+    return _Document(view, collected).render()
+
+
+class _Document:
+    """One document in the making."""
+
+    def __init__(self, view: PageView, collected: Sequence[Collected]) -> None:
+        try:
+            from reportlab.lib import colors, pagesizes, styles, units
+            from reportlab.platypus import flowables, paragraph, tables
+        except ImportError as error:
+            raise ConfigError(
+                "a PDF needs reportlab, which is not installed",
+                hint="pip install 'bytemlperf[report]'",
+            ) from error
+        self._view = view
+        self._collected = collected
+        self._colors, self._sizes, self._units = colors, pagesizes, units
+        self._flowables, self._tables = flowables, tables
+        self._paragraph = paragraph.Paragraph
+        ink = colors.HexColor(INK)
+
+        def style(name: str, size: float, **options: Any) -> Any:
+            # Chinese rules break a name of 500 letters, which words alone do not.
+            given = {
+                "fontName": "Helvetica",
+                "textColor": ink,
+                "wordWrap": "CJK",
+                **options,
+            }
+            return styles.ParagraphStyle(
+                name, fontSize=size, leading=size * 1.25, **given
+            )
+
+        self._title = style("title", 18, fontName="Helvetica-Bold", spaceAfter=4)
+        self._heading = style("heading", 13, fontName="Helvetica-Bold", spaceBefore=10,
+                              spaceAfter=4)  # fmt: skip
+        self._body = style("body", 9, spaceAfter=2)
+        self._small = style("small", 7.5, textColor=colors.HexColor(SOFT))
+        self._cell = style("cell", 7)
+        self._bold_cell = style("bold", 7, fontName="Helvetica-Bold")
+        self._column = style("column", 7, fontName="Helvetica-Bold", wordWrap=None)
+        self._figure_title = style("figure", 8.5, fontName="Helvetica-Bold")
+        self._code = style("code", 8, fontName="Courier", spaceAfter=4)
+
+    def render(self) -> bytes:
+        """Lay everything out."""
+        from reportlab.platypus import SimpleDocTemplate
+
+        stream = io.BytesIO()
+        margin = MARGIN_MM * self._units.mm
+        document = SimpleDocTemplate(
+            stream,
+            pagesize=self._sizes.A4,
+            leftMargin=margin,
+            rightMargin=margin,
+            topMargin=margin,
+            bottomMargin=margin + 4,
+            title=_standard(self._view.title),
+            author="bytemlperf",
+            # The same results are the same bytes.
+            invariant=1,
+        )
+        document.build(
+            self._story(), onFirstPage=self._footer, onLaterPages=self._footer
+        )
+        return stream.getvalue()
+
+    def _footer(self, canvas: Any, document: Any) -> None:
+        canvas.saveState()
+        canvas.setFont("Helvetica", 7)
+        canvas.setFillColor(self._colors.HexColor(SOFT))
+        margin = MARGIN_MM * self._units.mm
+        canvas.drawString(
+            margin,
+            margin - 6,
+            f"bytemlperf {self._view.version}, {self._view.generated_at_utc}",
+        )
+        canvas.drawRightString(
+            self._sizes.A4[0] - margin, margin - 6, f"page {document.page}"
+        )
+        canvas.restoreState()
+
+    def _story(self) -> list[Any]:
+        view = self._view
+        story = [
+            self._text(view.title, self._title),
+            self._text(view.subtitle, self._body),
+        ]
+        for host in view.hosts:
+            story.append(self._text("Host", self._heading))
+            if len(view.hosts) > 1:
+                story.append(self._text(", ".join(host.tasks), self._small))
+            story.append(self._pairs(host.facts))
+        for section, each in zip(view.tasks, self._collected, strict=True):
+            story += self._task(section, each)
+        if view.figures:
+            story.append(self._text("Overview", self._heading))
+            story += self._figures(view.figures)
+        return story
+
+    def _task(self, task: TaskSection, each: Collected) -> list[Any]:
+        tone = self._colors.HexColor(TONES[task.tone]).hexval()[2:]
+        run = f" ({task.run})" if task.run else ""
+        heading = (
+            f'<font color="#{tone}">{task.verdict}</font> {_markup(task.title + run)}'
+        )
+        story = [
+            self._paragraph(heading, self._heading),
+            self._pairs(task.answers[:-1]),
+        ]
+        if each.result.points:
+            story += [self._flowables.Spacer(1, 6), self._points(each)]
+        for note in task.notes:
+            color = TONES[note.tone]
+            text = (
+                f'<font color="{color}"><b>{_markup(note.where)}</b> '
+                f"{_markup(note.text)}</font>"
+            )
+            story.append(self._paragraph(text, self._body))
+        story.append(self._flowables.Spacer(1, 6))
+        story += self._figures(task.figures)
+        story.append(self._text("Repeat it", self._figure_title))
+        story.append(self._text(task.command or "not recorded", self._code))
+        return story
+
+    def _points(self, each: Collected) -> Any:
+        columns = [column for column in POINT_COLUMNS if column.key in KEYS]
+        rows = [
+            [self._text(column.heading, self._column) for column in columns],
+            *(
+                [self._text(column.cell(point).text, self._cell) for column in columns]
+                for point in each.result.points
+            ),
+        ]
+        table = self._tables.Table(rows, repeatRows=1, hAlign="LEFT")
+        table.setStyle(self._ruled())
+        return table
+
+    def _pairs(self, pairs: Sequence[tuple[str, str]]) -> Any:
+        rows = [
+            [self._text(name, self._bold_cell), self._text(text, self._cell)]
+            for name, text in pairs
+        ]
+        widths = [38 * self._units.mm, 142 * self._units.mm]
+        table = self._tables.Table(rows, colWidths=widths, hAlign="LEFT")
+        table.setStyle(self._ruled())
+        return table
+
+    def _ruled(self) -> Any:
+        return self._tables.TableStyle(
+            [
+                ("LINEBELOW", (0, 0), (-1, -1), 0.3, self._colors.HexColor(LINE)),
+                ("VALIGN", (0, 0), (-1, -1), "TOP"),
+                ("LEFTPADDING", (0, 0), (-1, -1), 2),
+                ("RIGHTPADDING", (0, 0), (-1, -1), 2),
+                ("TOPPADDING", (0, 0), (-1, -1), 1.5),
+                ("BOTTOMPADDING", (0, 0), (-1, -1), 1.5),
+            ]
+        )
+
+    def _figures(self, shown: Sequence[Shown]) -> list[Any]:
+        """Lay figures out two by two; what cannot be drawn is told in a line."""
+        drawn = [each for each in shown if each.figure.spec is not None]
+        told = [each for each in shown if each.figure.spec is None]
+        blocks = [self._figure(each) for each in drawn]
+        width = FIGURE_WIDTH_MM * self._units.mm + 6
+        rows = [blocks[index : index + 2] for index in range(0, len(blocks), 2)]
+        story: list[Any] = []
+        for row in rows:
+            table = self._tables.Table(
+                [[*row, *([""] * (2 - len(row)))]], colWidths=[width, width]
+            )
+            table.setStyle(
+                self._tables.TableStyle([("VALIGN", (0, 0), (-1, -1), "TOP")])
+            )
+            story.append(table)
+        story += [
+            self._text(f"{each.figure.title}: {each.figure.summary}", self._small)
+            for each in told
+        ]
+        return story
+
+    def _figure(self, shown: Shown) -> list[Any]:
+        picture = self._flowables.Image(io.BytesIO(to_png(shown.figure, scale=2)))
+        width = FIGURE_WIDTH_MM * self._units.mm
+        height = picture.imageHeight * width / picture.imageWidth
+        if height > MAX_FIGURE_HEIGHT_MM * self._units.mm:
+            width *= MAX_FIGURE_HEIGHT_MM * self._units.mm / height
+            height = MAX_FIGURE_HEIGHT_MM * self._units.mm
+        picture.drawWidth, picture.drawHeight = width, height
+        return [
+            self._text(shown.figure.title, self._figure_title),
+            picture,
+            self._text(shown.figure.summary, self._small),
+        ]
+
+    def _text(self, text: str, style: Any) -> Any:
+        return self._paragraph(_markup(text), style)
+
+
+def _markup(text: str) -> str:
+    """Return text as it is said inside reportlab's markup."""
+    shortened = text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]} ..."
+    return escape(_standard(shortened)).replace("\n", "<br/>")
+
+
+def _standard(text: str) -> str:
+    """Return text in the characters that the standard fonts have."""
+    printable = "".join(
+        mark if mark.isprintable() or mark == "\n" else " " for mark in text
+    )
+    return printable.encode("cp1252", "replace").decode("cp1252")
