@@ -224,8 +224,10 @@ cdef class BatchQueue:
         """
         cdef int64_t deadline_ns, taken
         cdef int64_t now_ns = 0
+        cdef bint is_alone
         cdef timespec deadline
         pthread_mutex_lock(&self._mutex)
+        is_alone = self._tail == self._head
         self._append(rows, put_count, issued_ns)
         while True:
             if self.max_delay_ns or now_ns:
@@ -263,8 +265,12 @@ cdef class BatchQueue:
         if self._tail != self._head:
             self._wake_taker()
         pthread_mutex_unlock(&self._mutex)
-        # Read after the pop: no row is issued later than its batch was formed.
-        batched_ns[0] = monotonic_ns()
+        if is_alone and put_count and now_ns == 0:
+            # Nothing but what was put this moment: batched as it was issued.
+            batched_ns[0] = issued_ns
+        else:
+            # Read after the pop: no row is issued later than its batch was formed.
+            batched_ns[0] = monotonic_ns()
         return taken
 
     cdef int64_t c_discard(self, int64_t* rows, int64_t limit) noexcept nogil:

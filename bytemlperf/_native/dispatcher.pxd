@@ -54,6 +54,7 @@ cdef class Dispatcher:
     cdef const int64_t[::1] _plan
     cdef int64_t _plan_position
     cdef int64_t _plan_size
+    cdef const int64_t* _plan_data      # where the plan begins, for native clients
     cdef object _refill
     # Limits of the phase.
     cdef int64_t _deadline_ns

@@ -170,6 +170,7 @@ cdef class Dispatcher:
             return False
         self._plan_position = 0
         self._plan_size = self._plan.shape[0]
+        self._plan_data = &self._plan[0]
         return True
 
     def must_stop(self):

@@ -258,6 +258,7 @@ cdef class NativeClients:
         cdef int64_t mask = 0
         cdef int64_t put_count = 0
         cdef int64_t ended = 0
+        cdef Row* row
         self._fold(rows, batch, observed_ns)
         if batch.outcome != OUTCOME_OK:
             self._note_failure(batch, rows[0])
@@ -281,6 +282,21 @@ cdef class NativeClients:
                 self._table.rows[client].scheduled_ns = observed_ns + self.think_ns
                 self._thinking[self._thinking_tail & mask] = client
                 self._thinking_tail += 1
+            elif (
+                self._dispatcher._plan_position < self._dispatcher._plan_size
+                and self._dispatcher.stop_reason == STOP_NONE
+                and self._dispatcher._max_queries < 0
+            ):
+                # As `_ask`, of which this is the common case.
+                row = &self._table.rows[client]
+                row.sample_index = self._dispatcher._plan_data[
+                    self._dispatcher._plan_position
+                ]
+                row.scheduled_ns = observed_ns
+                self._dispatcher._plan_position += 1
+                self._dispatcher.issued_count += 1
+                rows[put_count] = client
+                put_count += 1
             elif self._ask(client, observed_ns):
                 rows[put_count] = client
                 put_count += 1

@@ -28,6 +28,11 @@ cdef class PredictLoop:
     cdef list _library                  # read-only arrays, or None for each
     cdef list _buffers                  # read-only arrays of max_batch queries
     cdef dict _gathered_feeds           # by row count: feeds that are all gathered
+    # Gathered feeds lent to predict for the last batch that was not a view: lent again
+    # if nobody kept or changed them.
+    cdef dict _lent
+    cdef tuple _lent_arrays
+    cdef int64_t _lent_count
     cdef object _on_outputs
     cdef int64_t _kept_outputs          # batches whose outputs are still wanted; -1 all
     cdef int64_t _max_wake_delay_ns
@@ -41,6 +46,7 @@ cdef class PredictLoop:
 
     cdef bint _gather(self, int64_t count) noexcept nogil
     cdef dict _feeds(self, int64_t count, bint any_view)
+    cdef bint _can_lend(self, int64_t count)
     cdef void _publish(self, BatchRecord* batch) noexcept nogil
     cdef int64_t _take(self, int64_t* batched_ns) noexcept nogil
     cdef int _predict(

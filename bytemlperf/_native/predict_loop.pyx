@@ -5,7 +5,9 @@ having the next one gathered runs without it.
 """
 
 cimport cython
-from cpython.ref cimport PyObject, Py_INCREF
+from cpython.dict cimport PyDict_GetItem, PyDict_Size
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy
@@ -177,17 +179,24 @@ cdef class PredictLoop:
         cdef int64_t start, first, rows
         cdef dict gathered
         cdef int64_t sample_count = count * self._samples_per_query
-        found = self._gathered_feeds.get(count)
-        if found is None:
-            gathered = {}
-            for j in range(self._input_count):
-                rows = sample_count * self._inputs[j].rows_per_sample
-                gathered[self._names[j]] = self._buffers[j][:rows]
-            self._gathered_feeds[count] = gathered
+        if any_view or not self._can_lend(count):
+            found = self._gathered_feeds.get(count)
+            if found is None:
+                gathered = {}
+                for j in range(self._input_count):
+                    rows = sample_count * self._inputs[j].rows_per_sample
+                    gathered[self._names[j]] = self._buffers[j][:rows]
+                self._gathered_feeds[count] = gathered
+            else:
+                gathered = <dict>found
+            # predict may change the dict it is given, but never the one kept here.
+            feeds = gathered.copy()
+            if not any_view:
+                self._lent = feeds
+                self._lent_arrays = tuple(gathered.values())
+                self._lent_count = count
         else:
-            gathered = <dict>found
-        # predict may change the dict it is given, but never the one kept here.
-        feeds = gathered.copy()
+            feeds = self._lent
         if any_view:
             start = self._table.rows[self._taken[0]].sample_index
             for j in range(self._input_count):
@@ -198,6 +207,23 @@ cdef class PredictLoop:
                         first:first + sample_count * rows
                     ]
         return feeds
+
+    cdef bint _can_lend(self, int64_t count):
+        """Whether the dict lent last is the right one, unchanged and given back."""
+        cdef Py_ssize_t j
+        cdef PyObject* array
+        if self._lent_count != count or self._lent is None:
+            return False
+        # Read as it lies there: passing it to a function would add a reference.
+        if (<PyObject*>self._lent).ob_refcnt != 1:
+            return False
+        if PyDict_Size(self._lent) != self._input_count:
+            return False
+        for j in range(self._input_count):
+            array = PyDict_GetItem(self._lent, self._names[j])
+            if array == NULL or array != <PyObject*>self._lent_arrays[j]:
+                return False
+        return True
 
     cdef void _publish(self, BatchRecord* batch) noexcept nogil:
         cdef int64_t service_ns = batch.done_ns - batch.started_ns
@@ -308,6 +334,8 @@ cdef class PredictLoop:
     cdef int _end(self) except -1:
         """Let go of everything, and say that the thread has ended."""
         self._gathered_feeds.clear()
+        self._lent = None
+        self._lent_arrays = None
         self._buffers = []
         self._library = []
         self.has_exited = True

@@ -196,6 +196,43 @@ class Backend:
         """
         raise NotImplementedError("Backend.predict")
 
+    def predict_segment(self, sg_idx: int, data: Feeds) -> dict[str, npt.NDArray[Any]]:
+        """Run one compiled segment on one batch.
+
+        Override it, and the framework runs a model of several segments: it hands on
+        tensors by name, and runs those with ``is_fallback`` on the CPU. A backend that
+        does not override it chains its segments in `predict` by itself.
+
+        Parameters
+        ----------
+        sg_idx : int
+            As in the compile result, never one with ``is_fallback``.
+        data : mapping of str to ndarray
+            The segment's inputs by the names of its ``input_tensor_map``; otherwise as
+            for `predict`.
+
+        Returns
+        -------
+        dict of str to ndarray
+            By the names of its ``output_tensor_map``, as for `predict`.
+        """
+        raise NotImplementedError("Backend.predict_segment")
+
+    def get_op_placement(self) -> dict[str, dict[str, int]] | None:
+        """Say which operators run where, as the compiler itself tells it.
+
+        Asked after `compile`. The framework computes the coverage from it, beside the
+        ``sg_percent`` that the compile result claims.
+
+        Returns
+        -------
+        dict of str to dict of str to int, or None
+            Operators by type, by who runs them: the hardware type's own name for those
+            that were compiled, any other name (``"CPU"``) for those that fell back.
+            None means that it is not known.
+        """
+        return None
+
     def benchmark(self, dataloader: Any) -> dict[str, Any] | None:
         """Return the vendor's own figures, shown beside ours and never instead.
 

@@ -17,16 +17,20 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError, Parameter
 
 import bytemlperf
+from bytemlperf.cli.ab_command import ab
 from bytemlperf.cli.backend_command import backend
 from bytemlperf.cli.compare_command import compare
 from bytemlperf.cli.export_command import export
 from bytemlperf.cli.import_command import import_results
 from bytemlperf.cli.measure_command import measure
 from bytemlperf.cli.merge_command import merge
+from bytemlperf.cli.overhead_command import overhead
 from bytemlperf.cli.prepare_command import prepare
 from bytemlperf.cli.report_command import report
 from bytemlperf.cli.rerun_command import rerun
 from bytemlperf.cli.schema_command import schema
+from bytemlperf.cli.search_command import search
+from bytemlperf.cli.sweep_command import sweep, tune
 from bytemlperf.errors import BytemlperfError
 
 __all__ = ["run"]
@@ -49,9 +53,14 @@ app = App(
     print_error=False,
 )
 app.default(measure)
+app.command(overhead)
 app.command(prepare)
 app.command(merge)
 app.command(compare)
+app.command(ab)
+app.command(sweep)
+app.command(tune)
+app.command(search)
 app.command(backend)
 app.command(report)
 app.command(export)

@@ -15,6 +15,7 @@ from cyclopts import Group, Parameter
 from bytemlperf.errors import ConfigError
 
 __all__ = [
+    "FIELDS",
     "HOW",
     "WHAT",
     "WHERE",
@@ -23,6 +24,7 @@ __all__ = [
     "Places",
     "Ui",
     "Weights",
+    "batch_size_list",
     "flag",
 ]
 
@@ -110,7 +112,7 @@ class Overrides:
             name: value for name, value in asdict(self).items() if value is not None
         }
         if self.batch_sizes is not None:
-            given["batch_sizes"] = _batch_sizes(self.batch_sizes)
+            given["batch_sizes"] = batch_size_list(self.batch_sizes)
         return given
 
 
@@ -158,6 +160,9 @@ class Places:
         Folder for built models, samples and environments.
     data_path
         Folder of real data (default: BYTEMLPERF_DATA).
+    download_data
+        Fetch the tasks' datasets into the cache where they are missing, checked by
+        their hash.
     backend_path
         A hardware folder, or a folder of them, outside the package.
     model_path
@@ -169,12 +174,13 @@ class Places:
     out: Annotated[Path, Parameter(group=WHERE)] = Path("reports")
     cache: Annotated[Path | None, Parameter(group=WHERE)] = None
     data_path: Annotated[Path | None, Parameter(group=WHERE)] = None
+    download_data: Annotated[bool, flag(WHERE)] = False
     backend_path: Annotated[Path | None, Parameter(group=WHERE)] = None
     model_path: Annotated[Path | None, Parameter(group=WHERE)] = None
     ui: Annotated[Ui | None, Parameter(group=WHERE)] = None
 
 
-def _batch_sizes(text: str) -> list[int]:
+def batch_size_list(text: str) -> list[int]:
     """Read a comma list of batch sizes."""
     try:
         sizes = [int(part) for part in text.split(",")]

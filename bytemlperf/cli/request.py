@@ -145,6 +145,7 @@ def make_request(
         data_root=places.data_path or find_data_root(),
         model_path=places.model_path,
         weights=weights,
+        download_data=places.download_data,
         seed=seed,
         point_seconds=point_seconds,
         keep_timeline=keep_timeline,

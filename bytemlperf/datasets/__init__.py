@@ -5,6 +5,7 @@ but numpy and msgspec, calls `open_arrays` and `open_labels`. This room knows no
 and no backend.
 """
 
+from bytemlperf.datasets.downloads import DataFile, data_files, missing_files
 from bytemlperf.datasets.draft import Draft, Progress, Request, Unavailable, Written
 from bytemlperf.datasets.prepare import DATASETS, find_data_root, prepare_samples
 from bytemlperf.datasets.prepared import (
@@ -19,6 +20,7 @@ from bytemlperf.datasets.sample_cache import SampleWriter
 
 __all__ = [
     "DATASETS",
+    "DataFile",
     "Draft",
     "Metric",
     "ModelHints",
@@ -28,8 +30,10 @@ __all__ = [
     "SampleWriter",
     "Unavailable",
     "Written",
+    "data_files",
     "find_data_root",
     "load_prepared",
+    "missing_files",
     "open_arrays",
     "open_labels",
     "prepare_samples",

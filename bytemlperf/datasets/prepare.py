@@ -16,7 +16,7 @@ from typing import cast
 import msgspec
 import numpy as np
 
-from bytemlperf.datasets import cifar, coco, criteo, imagenet, squad, synthetic
+from bytemlperf.datasets import cail, cifar, coco, criteo, imagenet, squad, synthetic
 from bytemlperf.datasets.draft import Draft, Progress, Request, Unavailable
 from bytemlperf.datasets.prepared import (
     MANIFEST_NAME,
@@ -46,6 +46,7 @@ DATASETS: dict[str, Loader] = {
     "open_squad": squad.draft,
     "open_criteo_kaggle": criteo.draft,
     "open_coco": coco.draft,
+    "open_cail2019": cail.draft,
     "open_cifar10": cifar.draft_cifar10,
     "open_cifar100": cifar.draft_cifar100,
 }

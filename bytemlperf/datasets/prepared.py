@@ -29,7 +29,7 @@ __all__ = [
 
 MANIFEST_NAME = "prepared.json"
 
-Metric = Literal["top_k", "squad_v1", "criteo", "coco_map"]
+Metric = Literal["top_k", "squad_v1", "criteo", "coco_map", "pair_accuracy"]
 Parameter = str | int | float | bool | None
 
 

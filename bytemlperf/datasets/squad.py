@@ -14,7 +14,7 @@ its context, -1 for tokens that are not of the context;
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import numpy.typing as npt
@@ -30,8 +30,10 @@ from bytemlperf.datasets.draft import (
 )
 from bytemlperf.datasets.sample_cache import SampleWriter
 from bytemlperf.datasets.squad_arrays import write_inputs, write_labels
-from bytemlperf.datasets.squad_features import Feature, WordPiece
+from bytemlperf.datasets.squad_features import Feature, make_features
 from bytemlperf.datasets.squad_text import SquadText, read_squad
+from bytemlperf.datasets.text_inputs import text_specs
+from bytemlperf.datasets.tokenizing import read_tokenizer, read_word_piece
 from bytemlperf.errors import PrepareError
 from bytemlperf.tensor_spec import TensorSpec
 
@@ -39,6 +41,7 @@ __all__ = ["draft"]
 
 VOCABULARY = "bert-base-uncased"
 VOCABULARY_SIZE = 30522
+TOKENIZER_FILE = "tokenizer.json"
 
 # Data file, what it is, licence. The first that exists is taken.
 _FILES = (
@@ -54,7 +57,6 @@ _FILES = (
     ),
 )
 _VOCABULARIES = ("open_squad/vocab.txt", "minilm_qa/vocab.txt")
-_TEXT_SEMANTICS = ("token_ids", "attention_mask", "segment_ids")
 
 
 def draft(request: Request) -> Draft | Unavailable:
@@ -75,16 +77,19 @@ def draft(request: Request) -> Draft | Unavailable:
     PrepareError
         If the data is there but damaged, or the inputs are others.
     """
-    specs = _text_specs(request)
+    specs = text_specs(request, "open_squad")
     ids_spec = specs["token_ids"]
-    wanted = _wanted_vocabulary(request, ids_spec)
-    if isinstance(wanted, Unavailable):
-        return wanted
     found = _find(request)
     if isinstance(found, Unavailable):
         return found
-    path, statement, licence, vocabulary_path = found
-    tokenizer = WordPiece(vocabulary_path)
+    vocabulary_path = _find_vocabulary(request, ids_spec)
+    if isinstance(vocabulary_path, Unavailable):
+        return vocabulary_path
+    path, statement, licence = found
+    if vocabulary_path.name == TOKENIZER_FILE:
+        tokenizer = read_tokenizer(vocabulary_path, str(request.hints.vocabulary))
+    else:
+        tokenizer = read_word_piece(vocabulary_path)
     if ids_spec.high is not None and tokenizer.size > ids_spec.high:
         raise PrepareError(
             f"{request.hints.model}: input {ids_spec.name!r} takes ids below "
@@ -97,7 +102,8 @@ def draft(request: Request) -> Draft | Unavailable:
         progress("tokenizing questions", 0, 1)
         text = read_squad(path, article_stride=hints.article_stride)
         contexts = tokenizer.tokenize(text.contexts)
-        every = tokenizer.features(
+        every = make_features(
+            tokenizer,
             text,
             contexts,
             max_seq_length=tokens,
@@ -106,7 +112,7 @@ def draft(request: Request) -> Draft | Unavailable:
         )
         features = _choose(every, len(text.questions), request)
         write_inputs(out, request, specs, features, text, contexts, tokenizer)
-        write_labels(out, features, text, contexts, tokens)
+        write_labels(out, features, text, contexts, tokens, tokenizer)
         progress("tokenizing questions", 1, 1)
         return Written(
             count=len(features), subset=_subset(features, text, statement, request)
@@ -115,7 +121,7 @@ def draft(request: Request) -> Draft | Unavailable:
     return Draft(
         unit="features",
         transform=(
-            f"WordPiece ({VOCABULARY}, lower case), {tokens} tokens, stride "
+            f"{tokenizer.name}, {tokens} tokens, stride "
             f"{hints.doc_stride}, question at most {hints.max_query_length}"
         ),
         licence=licence,
@@ -134,53 +140,29 @@ def draft(request: Request) -> Draft | Unavailable:
     )
 
 
-def _text_specs(request: Request) -> dict[str, TensorSpec]:
-    specs: dict[str, TensorSpec] = {}
-    for spec in request.specs:
-        shape = request.shape(spec)
-        if spec.semantics not in _TEXT_SEMANTICS or spec.semantics in specs:
-            raise PrepareError(
-                f"{request.hints.model}: open_squad fills one input each of "
-                f"{', '.join(_TEXT_SEMANTICS)}; {spec.name!r} is another "
-                f"{spec.semantics}"
-            )
-        if len(shape) != 2 or shape[0] != 1:
-            raise PrepareError(
-                f"{request.hints.model}: input {spec.name!r} should have shape "
-                f"(1, tokens), it has {shape}"
-            )
-        specs[spec.semantics] = spec
-    if "token_ids" not in specs or len({request.shape(s) for s in request.specs}) != 1:
-        raise PrepareError(
-            f"{request.hints.model}: open_squad needs token ids, and a mask and "
-            f"segments of the same length; the inputs are "
-            f"{[(s.name, s.semantics, request.shape(s)) for s in request.specs]}"
-        )
-    return specs
-
-
-def _wanted_vocabulary(request: Request, spec: TensorSpec) -> Unavailable | None:
+def _find_vocabulary(request: Request, spec: TensorSpec) -> Path | Unavailable:
+    """Find the file with the model's own vocabulary; another one's ids would lie."""
     named = request.hints.vocabulary
-    if named is None and spec.high == VOCABULARY_SIZE:
-        return None
-    if named == VOCABULARY:
-        return None
+    if named == VOCABULARY or (named is None and spec.high == VOCABULARY_SIZE):
+        path = request.find(*_VOCABULARIES)
+        return path or Unavailable(request.missing(*_VOCABULARIES))
     size = "an unknown number of" if spec.high is None else f"{spec.high:g}"
-    return Unavailable(
+    reason = (
         f"the model's vocabulary ({named or 'unnamed'}, {size} tokens) cannot be read; "
         f"WordPiece ids of {VOCABULARY} would be other words to it"
     )
+    if named is None:
+        return Unavailable(reason)
+    wanted = f"open_squad/{PurePosixPath(named).name}/{TOKENIZER_FILE}"
+    return request.find(wanted) or Unavailable(f"{reason}; {request.missing(wanted)}")
 
 
-def _find(request: Request) -> tuple[Path, str, str, Path] | Unavailable:
-    """Find the questions, what to say of them, and the vocabulary."""
-    vocabulary = request.find(*_VOCABULARIES)
+def _find(request: Request) -> tuple[Path, str, str] | Unavailable:
+    """Find the questions, and what to say of them."""
     for name, statement, licence in _FILES:
         path = request.find(name)
         if path is not None:
-            if vocabulary is None:
-                return Unavailable(request.missing(*_VOCABULARIES))
-            return path, statement, licence, vocabulary
+            return path, statement, licence
     return Unavailable(request.missing(*(name for name, _, _ in _FILES)))
 
 

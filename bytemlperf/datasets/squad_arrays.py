@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from bytemlperf.datasets.draft import Request
 from bytemlperf.datasets.sample_cache import SampleWriter
-from bytemlperf.datasets.squad_features import Feature, Tokens, WordPiece
+from bytemlperf.datasets.squad_features import Feature
 from bytemlperf.datasets.squad_text import SquadText
+from bytemlperf.datasets.tokenizing import PairTokenizer, Tokens
 from bytemlperf.tensor_spec import TensorSpec, last_segment
 
 __all__ = ["write_inputs", "write_labels"]
@@ -27,7 +28,7 @@ def write_inputs(
     features: list[Feature],
     text: SquadText,
     contexts: list[Tokens],
-    tokenizer: WordPiece,
+    tokenizer: PairTokenizer,
 ) -> None:
     """Write ids, mask and segments of every feature.
 
@@ -45,7 +46,7 @@ def write_inputs(
         Their questions.
     contexts : list of Tokens
         The contexts of `text`, tokenized.
-    tokenizer : WordPiece
+    tokenizer : PairTokenizer
         For its special tokens.
     """
     arrays: dict[str, npt.NDArray[Any]] = {
@@ -61,8 +62,8 @@ def write_inputs(
     for row, feature in enumerate(features):
         context = contexts[text.questions[feature.question].context]
         window = context.ids[feature.start : feature.stop]
-        before = [tokenizer.cls, *feature.question_ids, tokenizer.sep]
-        ids = [*before, *window, tokenizer.sep]
+        before = [*tokenizer.opening, *feature.question_ids, *tokenizer.middle]
+        ids = [*before, *window, *tokenizer.closing]
         arrays["token_ids"][row, : len(ids)] = ids
         if "attention_mask" in arrays:
             arrays["attention_mask"][row, : len(ids)] = 1
@@ -77,6 +78,7 @@ def write_labels(
     text: SquadText,
     contexts: list[Tokens],
     tokens: int,
+    tokenizer: PairTokenizer,
 ) -> None:
     """Write the label columns, as the module `squad` lists them.
 
@@ -92,13 +94,16 @@ def write_labels(
         The contexts of `text`, tokenized.
     tokens : int
         Tokens of a sample.
+    tokenizer : PairTokenizer
+        For the number of its special tokens.
     """
+    joined = len(tokenizer.opening) + len(tokenizer.middle)
     starts = np.full((len(features), tokens), -1, np.int32)
     ends = np.full((len(features), tokens), -1, np.int32)
     marks = np.zeros((len(features), tokens), np.bool_)
     for row, feature in enumerate(features):
         context = contexts[text.questions[feature.question].context]
-        first = len(feature.question_ids) + 2
+        first = len(feature.question_ids) + joined
         part = slice(first, first + feature.stop - feature.start)
         offsets = np.array(context.offsets[feature.start : feature.stop], np.int32)
         offsets = offsets.reshape(-1, 2)

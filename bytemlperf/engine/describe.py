@@ -8,9 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from bytemlperf.backends import create_backend, find_backend
-from bytemlperf.engine.compilation import vendor_call
 from bytemlperf.engine.emitter import Emitter
 from bytemlperf.engine.messages import BackendDescribed, DescribeJob
+from bytemlperf.engine.vendor_calls import vendor_call
 
 __all__ = ["describe_backend"]
 

@@ -8,10 +8,28 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["MAX_RESIDENT_BYTES", "output_names", "resident"]
+from bytemlperf.backends import tensor_infos
+
+__all__ = ["MAX_RESIDENT_BYTES", "input_names", "output_names", "resident"]
 
 # Samples that performance runs draw from: enough to defeat caches, bounded in memory.
 MAX_RESIDENT_BYTES = 256 * 1024 * 1024
+
+
+def input_names(model_info: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the inputs that a model's description names.
+
+    Parameters
+    ----------
+    model_info : mapping
+        ``configs["model_info"]``.
+
+    Returns
+    -------
+    tuple of str
+        Empty if it names none.
+    """
+    return tuple(info.name for info in tensor_infos(model_info, "input"))
 
 
 def output_names(model_info: Mapping[str, Any]) -> tuple[str, ...]:

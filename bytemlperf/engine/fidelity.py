@@ -19,6 +19,7 @@ from bytemlperf.engine.emitter import Emitter
 from bytemlperf.engine.fitting import FittedPredict
 from bytemlperf.engine.messages import PreparedTask
 from bytemlperf.engine.targets import check_accuracy, check_numerics
+from bytemlperf.errors import ConfigError
 from bytemlperf.report.schema import (
     AccuracyReport,
     DifferenceBins,
@@ -94,7 +95,7 @@ def score_accuracy(
     prepared : PreparedTask
         With the weights' origin and the dataset's metric.
     workload : Workload
-        Its `data_percent` says what share of the samples is scored (at least one is),
+        Its `data_percent` says what share of the samples is scored,
         its `accuracy_target` what share of a reference score is enough.
     emitter : Emitter
         Told of the progress.
@@ -103,6 +104,11 @@ def score_accuracy(
     -------
     AccuracyReport
         Scored, or the reason why not.
+
+    Raises
+    ------
+    ConfigError
+        The share is less than half a sample: nothing is selected.
     """
     samples = prepared.samples
     if prepared.model is None:
@@ -112,7 +118,13 @@ def score_accuracy(
         return AccuracyReport("unavailable", why)
     if prepared.model.weights == "seeded":
         return AccuracyReport("not_meaningful", "seeded weights")
-    count = max(1, round(samples.count * workload.data_percent / 100))
+    count = round(samples.count * workload.data_percent / 100)
+    if count < 1:
+        raise ConfigError(
+            f"data_percent {workload.data_percent:g} selects none of "
+            f"{samples.count:,} {samples.unit}",
+            hint=f"at least {50 / samples.count:.3g} selects one",
+        )
     outputs = predict_samples(predict, arrays, samples, count, emitter)
     score = quality.score(
         samples.metric,

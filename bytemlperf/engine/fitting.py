@@ -7,7 +7,7 @@ padded by repeating its last sample, whose outputs are dropped.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -81,6 +81,9 @@ class FittedPredict:
         Outputs the model declares.
     loaded_batch_size : int
         What the backend loaded, >= 1.
+    predict : callable, optional
+        Runs one batch of that size, such as a chain of segments; default: the
+        backend's `predict`.
     shared : tuple of str
         Inputs that the backend is fed one sample's rows of, whatever the batch.
 
@@ -96,9 +99,11 @@ class FittedPredict:
         rows_per_sample: Mapping[str, int],
         output_names: tuple[str, ...],
         loaded_batch_size: int,
+        predict: Callable[[Arrays], dict[str, npt.NDArray[Any]]] | None = None,
         shared: tuple[str, ...] = (),
     ) -> None:
         self._backend = backend
+        self._predict = predict or backend.predict
         self._rows_per_sample = dict(rows_per_sample)
         # One that tells how many samples there are.
         self._first_input = next(n for n in self._rows_per_sample if n not in shared)
@@ -131,7 +136,7 @@ class FittedPredict:
         count = self.sample_count(feeds)
         size = self.loaded_batch_size
         if count == size:
-            return self._backend.predict(self._share(feeds))
+            return self._predict(self._share(feeds))
         parts: list[dict[str, npt.NDArray[Any]]] = []
         for start in range(0, count, size):
             used = min(size, count - start)
@@ -139,7 +144,7 @@ class FittedPredict:
                 name: self._cut(array, self._rows_per_sample[name], start, used)
                 for name, array in feeds.items()
             }
-            outputs = self._backend.predict(self._share(batch))
+            outputs = self._predict(self._share(batch))
             check_outputs(
                 outputs, size, self._output_names, self._backend.hardware_type
             )

@@ -82,13 +82,15 @@ def load_report(
     )
 
 
-def load_reasons(recording: Recording) -> list[str]:
+def load_reasons(recording: Recording, *, is_idle: bool = False) -> list[str]:
     """Say what in the load makes a point no measurement.
 
     Parameters
     ----------
     recording : Recording
         What was measured.
+    is_idle : bool, default False
+        Whether predict did nothing: then no lag is small against the latency.
 
     Returns
     -------
@@ -122,7 +124,7 @@ def load_reasons(recording: Recording) -> list[str]:
             "issued because answers were not taken in soon enough"
         )
     lag, latency = _p99(load.lag), _p99(recording.latency)
-    if load.schedule_ns and lag > MAX_HARNESS_SHARE * latency:
+    if load.schedule_ns and not is_idle and lag > MAX_HARNESS_SHARE * latency:
         reasons.append(
             f"harness-limited: the p99 of the schedule lag is {lag / 1e3:,.4g} us, "
             f"over {MAX_HARNESS_SHARE:.0%} of the latency's, {latency / 1e3:,.4g} us"

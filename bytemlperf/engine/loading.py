@@ -6,16 +6,16 @@ is predicted from.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 import numpy.typing as npt
 
 from bytemlperf.backends import Backend
-from bytemlperf.engine.compilation import vendor_call
 from bytemlperf.engine.emitter import Emitter
 from bytemlperf.engine.fitting import FittedPredict
+from bytemlperf.engine.vendor_calls import vendor_call
 from bytemlperf.errors import LoadError
 from bytemlperf.runtime.clock import now_ns
 
@@ -65,6 +65,8 @@ def load_batch_size(
     predicted_batch_ns: int,
     emitter: Emitter,
     phase: str = "load",
+    predict: Callable[[Mapping[str, npt.NDArray[Any]]], dict[str, npt.NDArray[Any]]]
+    | None = None,
     shared: tuple[str, ...] = (),
 ) -> Loaded:
     """Load a batch size and predict a few times, checking the answers.
@@ -87,6 +89,8 @@ def load_batch_size(
         Told of the phase.
     phase : str
         Its name.
+    predict : callable, optional
+        Runs one batch, such as a chain of segments; default: the backend's `predict`.
     shared : tuple of str
         Inputs that are fed one sample's rows whatever the batch.
 
@@ -115,11 +119,12 @@ def load_batch_size(
         raise LoadError(
             f"{who}.get_loaded_batch_size returned {loaded!r}, expected an int >= 1"
         )
-    predict = FittedPredict(
+    fitted = FittedPredict(
         backend,
         rows_per_sample=rows_per_sample,
         output_names=output_names,
         loaded_batch_size=loaded,
+        predict=predict,
         shared=shared,
     )
     feeds = {
@@ -131,15 +136,15 @@ def load_batch_size(
         len(durations_ns) < PILOT_PREDICTS and sum(durations_ns) < MAX_PILOT_NS
     ):
         start_ns = now_ns()
-        predict.checked(feeds)
+        fitted.checked(feeds)
         durations_ns.append(now_ns() - start_ns)
     return Loaded(
-        predict=predict,
+        predict=fitted,
         batch_size=batch_size,
         load_ns=load_ns,
         first_predict_ns=durations_ns[0],
         batch_ns=durations_ns[-1],
-        warnings=_fit_warnings(who, predict, batch_size),
+        warnings=_fit_warnings(who, fitted, batch_size),
     )
 
 

@@ -21,12 +21,9 @@ import bytemlperf
 from bytemlperf.backends import Backend, create_backend, find_backend
 from bytemlperf.datasets import open_arrays
 from bytemlperf.engine.calibration import CalibrationData
-from bytemlperf.engine.compilation import (
-    Compiled,
-    compile_model,
-    compile_report,
-    vendor_call,
-)
+from bytemlperf.engine.compilation import Compiled, compile_model
+from bytemlperf.engine.compile_report import compile_report
+from bytemlperf.engine.coverage import claim_warnings, measure_coverage
 from bytemlperf.engine.emitter import Emitter
 from bytemlperf.engine.feeding import output_names, resident
 from bytemlperf.engine.fidelity import compare_with_reference, score_accuracy
@@ -56,6 +53,7 @@ from bytemlperf.engine.parts import Parts
 from bytemlperf.engine.perf import measure_point
 from bytemlperf.engine.point_load import point_seconds
 from bytemlperf.engine.point_plan import PointPlan, predicted_skip
+from bytemlperf.engine.vendor_calls import vendor_call
 from bytemlperf.errors import BytemlperfError
 from bytemlperf.report.schema import (
     DatasetReport,
@@ -149,15 +147,16 @@ class _Measurement:
             self._workload.batch_sizes,
             data if backend.need_quant else None,
             emitter,
+            sample={
+                name: array[: self._rows_per_sample[name]]
+                for name, array in self._arrays.items()
+            },
+            on_refused=lambda refused: self._record_compiled(backend, refused, None),
         )
+        self._compiled = compiled
         first = self._load(backend, compiled.batch_sizes[0], 0)
         if "compile" not in job.done_phases:
-            report = compile_report(
-                compiled,
-                load_ns=first.load_ns,
-                first_predict_ns=first.first_predict_ns,
-            )
-            emitter.record(CompileDone(report, compiled.batch_sizes))
+            self._record_compiled(backend, compiled, first)
         if self._workload.compile_only:
             return
         self._judge_quality(first, compiled)
@@ -169,6 +168,21 @@ class _Measurement:
                 with Parts(job, count, emitter) as parts:
                     self._measure_points(backend, compiled, first, parts)
             self._vendor_benchmark(backend, data)
+
+    def _record_compiled(
+        self, backend: Backend, compiled: Compiled, first: Loaded | None
+    ) -> None:
+        """Put the compilation on record, also one that cannot be run."""
+        coverage = measure_coverage(backend, compiled.result, compiled.model_info)
+        report = compile_report(
+            compiled,
+            load_ns=first.load_ns if first else 0,
+            first_predict_ns=first.first_predict_ns if first else 0,
+            coverage=coverage,
+        )
+        self._emitter.record(CompileDone(report, compiled.batch_sizes))
+        for text in claim_warnings(backend.hardware_type, compiled.result, coverage):
+            self._emitter.record(Warned(text))
 
     def _description(self, version: str) -> TaskDescribed:
         """Say what is about to be measured, on what."""
@@ -221,6 +235,7 @@ class _Measurement:
             output_names=self._output_names,
             predicted_batch_ns=predicted_ns,
             emitter=self._emitter,
+            predict=self._compiled.predict,
             shared=self._prepared.samples.shared,
         )
 
@@ -299,7 +314,11 @@ class _Measurement:
                 if parts is not None:
                     point = parts.measure(batch_size, plan, predicted_ns)
                 else:
-                    if loaded is None or loaded.batch_size != batch_size:
+                    if (
+                        loaded is None
+                        or loaded.batch_size != batch_size
+                        or backend.need_reload
+                    ):
                         loaded = self._load(backend, batch_size, predicted_ns)
                     point = measure_point(
                         loaded,

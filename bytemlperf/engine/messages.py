@@ -123,6 +123,7 @@ class PrepareJob(msgspec.Struct, frozen=True, tag="prepare"):
     max_samples: int
     reference_samples: int
     seed: int
+    download_data: bool = False
 
 
 class MeasureJob(msgspec.Struct, frozen=True, tag="measure"):

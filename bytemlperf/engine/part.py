@@ -104,6 +104,7 @@ def serve_part(
             output_names=output_names(prepared.model_info),
             predicted_batch_ns=command.predicted_batch_ns,
             emitter=emitter,
+            predict=compiled.predict,
             shared=prepared.samples.shared,
         )
         point = measure_point(

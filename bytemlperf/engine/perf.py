@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bytemlperf.engine.emitter import Emitter
 from bytemlperf.engine.loading import DEADLINE_BATCHES, Loaded
+from bytemlperf.engine.overhead import with_certificate
 from bytemlperf.engine.point import point_from
 from bytemlperf.engine.point_load import (
     batching_for,
@@ -115,8 +116,14 @@ def measure_point(
         on_progress=lambda progress: _tell(emitter, progress, total, query_samples),
         start_gate=start_gate,
     )
-    return point_from(
+    point = point_from(
         recording, loaded, plan, scenario, batching, min_queries, timeline
+    )
+    if recording.error is not None or start_gate is not None:
+        # Others that began together with this one may still be measuring.
+        return point
+    return with_certificate(
+        point, scenario, batching, samples, schedule_seed=plan.load.schedule_seed
     )
 
 

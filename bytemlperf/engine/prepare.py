@@ -20,12 +20,14 @@ import numpy.typing as npt
 from bytemlperf.datasets import (
     ModelHints,
     PreparedSamples,
+    data_files,
     open_arrays,
     open_labels,
     prepare_samples,
 )
 from bytemlperf.engine.emitter import Emitter
 from bytemlperf.engine.feeding import MAX_RESIDENT_BYTES
+from bytemlperf.engine.fetching import fetch_files
 from bytemlperf.engine.messages import PreparedTask, PrepareJob, TaskPrepared
 from bytemlperf.errors import ConfigError
 from bytemlperf.model_zoo import (
@@ -67,6 +69,14 @@ def prepare_task(job: PrepareJob, emitter: Emitter) -> None:
     """
     cache = Path(job.cache_dir)
     info = load_model_info(job.model)
+    if job.download_data and info.dataset_name:
+        emitter.phase("download data", PREPARE_DEADLINE_SECONDS, info.dataset_name)
+        fetch_files(
+            data_files(info.dataset_name),
+            cache / "datasets",
+            data_root=Path(job.data_root) if job.data_root else None,
+            progress=lambda stage, done, total: emitter.progress(done, total, stage),
+        )
     prepared_model = _model(job, info, cache, emitter) if job.need_model else None
     # What can be scored is scored whole.
     scored = prepared_model is not None and prepared_model.weights != "seeded"
@@ -80,6 +90,7 @@ def prepare_task(job: PrepareJob, emitter: Emitter) -> None:
         data_root=Path(job.data_root) if job.data_root else None,
         max_samples=None if scored else job.max_samples or sample_budget(info),
         seed=job.seed,
+        download_root=cache / "datasets",
         progress=lambda stage, done, total: emitter.progress(done, total, stage),
     )
     reference = (
@@ -164,6 +175,7 @@ def _training_samples(
         max_samples=None,
         # The order in which they are trained on must not depend on the run's seed.
         seed=info.seed,
+        download_root=cache / "datasets",
         progress=lambda stage, done, total: emitter.progress(done, total, stage),
     )
     if samples.origin == "synthetic":

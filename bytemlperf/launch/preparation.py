@@ -170,6 +170,7 @@ class Preparation:
             data_root=_absolute(request.data_root) if request.data_root else None,
             model_path=_absolute(request.model_path) if request.model_path else None,
             weights=request.weights,
+            download_data=request.download_data,
             need_model=need_model,
             need_reference=(
                 need_model and workload.test_numeric and not workload.compile_only

@@ -40,6 +40,8 @@ class SessionRequest(msgspec.Struct, frozen=True, kw_only=True):
         Model file or folder to use instead of the zoo's.
     weights : {"auto", "seeded", "download"}
         Where weights come from.
+    download_data : bool
+        Whether data that is missing is downloaded.
     seed : int
         Of the samples and of their order.
     point_seconds : float or None
@@ -76,6 +78,7 @@ class SessionRequest(msgspec.Struct, frozen=True, kw_only=True):
     backend_path: Path | None = None
     model_path: Path | None = None
     weights: Literal["auto", "seeded", "download"] = "auto"
+    download_data: bool = False
     seed: int = 0
     point_seconds: float | None = 10.0
     keep_timeline: bool = False

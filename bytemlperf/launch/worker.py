@@ -19,6 +19,7 @@ What the worker's side (``python -m bytemlperf.engine --job-fd N --event-fd M``)
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -115,6 +116,35 @@ def run_worker(
     -----
     Whatever `on_event` raises comes through, after the worker was stopped.
     """
+    with tempfile.TemporaryDirectory(
+        prefix="bytemlperf-worker-", ignore_cleanup_errors=True
+    ) as scratch:
+        # What a backend leaves in it (compiled products, kernels) goes with the worker,
+        # however that ends; and no compilation finds what an earlier one has cached.
+        return _run_process(
+            command,
+            job,
+            env={**env, "TMPDIR": scratch},
+            log_path=log_path,
+            on_event=on_event,
+            startup_deadline_seconds=startup_deadline_seconds,
+            interruption=interruption,
+            silence_seconds=silence_seconds,
+        )
+
+
+def _run_process(
+    command: Sequence[str],
+    job: Job,
+    *,
+    env: Mapping[str, str],
+    log_path: Path,
+    on_event: Callable[[Event], None],
+    startup_deadline_seconds: float,
+    interruption: Interruption | None,
+    silence_seconds: float | None,
+) -> WorkerOutcome:
+    """Run the process until it ends."""
     before = read_oom_counters()
     try:
         process = WorkerProcess(command, env=env, log_path=log_path)

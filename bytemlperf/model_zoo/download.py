@@ -100,8 +100,7 @@ def download(
                     came = partial.stat().st_size if partial.exists() else 0
                     raise PrepareError(
                         f"downloading {url} broke off: expected {size:,} bytes, got "
-                        f"{came:,}",
-                        detail=str(error),
+                        f"{came:,}: {error}",
                         hint="what came is kept; the next attempt continues there",
                     ) from error
         _check(url, partial, size, sha256)

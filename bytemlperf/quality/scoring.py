@@ -14,6 +14,7 @@ from bytemlperf.errors import UnknownNameError
 from bytemlperf.quality.accuracy_score import AccuracyScore
 from bytemlperf.quality.click_score import score_clicks
 from bytemlperf.quality.detection_score import score_detection
+from bytemlperf.quality.pair_accuracy import score_pairs
 from bytemlperf.quality.sample_outputs import Arrays, SampleIds, check_ids
 from bytemlperf.quality.squad_score import score_squad
 from bytemlperf.quality.top_k import score_top_k
@@ -41,6 +42,7 @@ METRICS: dict[str, Scorer] = {
     "squad_v1": score_squad,
     "criteo": score_clicks,
     "coco_map": score_detection,
+    "pair_accuracy": score_pairs,
 }
 
 
@@ -73,7 +75,8 @@ def score(
         What was run of which data, for the report.
     output_roles : mapping of str to str, optional
         Role to output name, where the model's names do not tell: ``"scores"``
-        (top_k), ``"start_logits"`` and ``"end_logits"`` or ``"logits"`` (squad_v1),
+        (top_k, pair_accuracy), ``"start_logits"`` and ``"end_logits"`` or ``"logits"``
+        (squad_v1),
         ``"probabilities"`` (criteo), ``"predictions"`` (coco_map).
 
     Returns

@@ -18,14 +18,15 @@ from rich.table import Table
 from rich.text import Text
 
 from bytemlperf.report.certainty_table import CertaintyTable
+from bytemlperf.report.compile_facts import compile_details, compile_summary
 from bytemlperf.report.hardware_card import best_efficiency
 from bytemlperf.report.load_table import load_table, load_words
+from bytemlperf.report.overhead_table import overhead_table
 from bytemlperf.report.parts_table import parts_table
 from bytemlperf.report.plain_text import clean_line, clean_text
 from bytemlperf.report.points_table import PointsTable
 from bytemlperf.report.schema import (
     AccuracyReport,
-    CompileReport,
     DatasetReport,
     Failure,
     InvocationIndex,
@@ -129,11 +130,28 @@ def task_report(result: TaskResult, result_file: Path | None = None) -> Renderab
     parts: list[RenderableType] = [Text(), _title(result), facts]
     if result.points:
         parts += [Text(), Padding(PointsTable(result.points), (0, 0, 0, 2))]
+    certificates = overhead_table(
+        [
+            (
+                point.batch_size,
+                point.overhead,
+                point.load is not None and point.load.is_open,
+            )
+            for point in result.points
+            if point.overhead is not None
+        ]
+    )
     loads = load_table(result.points)
     if loads is not None:
         parts += [Text(), Padding(loads, (0, 0, 0, 2))]
     if any(point.statistics for point in result.points):
         parts += [Text(), Padding(CertaintyTable(result.points), (0, 0, 0, 2))]
+    if certificates is not None:
+        parts += [
+            Text(),
+            Padding(Text("the same load on a predict that does nothing"), (0, 0, 0, 2)),
+            Padding(certificates, (0, 0, 0, 2)),
+        ]
     shares = parts_table(result.points)
     if shares is not None:
         parts += [Text(), Padding(shares, (0, 0, 0, 2))]
@@ -242,7 +260,8 @@ def task_facts(result: TaskResult) -> list[tuple[str, str]]:
         ("dataset", result.dataset and _dataset(result.dataset)),
         ("backend", result.backend_version),
         ("host", result.provenance and _host(result.provenance)),
-        ("compile", result.compile and _compile(result.compile)),
+        ("compile", result.compile and compile_summary(result.compile)),
+        *_compile_details(result),
         ("load", _load(result.points)),
         ("peak", _efficiency(result)),
         ("accuracy", result.accuracy and _accuracy(result.accuracy)),
@@ -250,6 +269,14 @@ def task_facts(result: TaskResult) -> list[tuple[str, str]]:
         ("vendor", result.vendor_benchmark and _vendor(result.vendor_benchmark)),
     ]
     return [(name, text) for name, text in facts if text]
+
+
+def _compile_details(result: TaskResult) -> list[tuple[str, str]]:
+    """Say more of the compilation, and all where it is all that was asked for."""
+    if result.compile is None:
+        return []
+    only = bool(result.workload.get("compile_only"))
+    return list(compile_details(result.compile, is_complete=only))
 
 
 def _model(model: ModelReport) -> str:
@@ -284,21 +311,6 @@ def _host(provenance: Provenance) -> str:
         f"{host.cpu_model}, "
         f"{host.usable_cores:g} of {host.logical_cores} cores usable, "
         f"{format_bytes(host.memory_bytes)}{hypervisor}"
-    )
-
-
-def _compile(compiled: CompileReport) -> str:
-    fallback = (
-        f" ({compiled.fallback_count} of {compiled.segment_count} segments fall back)"
-        if compiled.fallback_count
-        else ""
-    )
-    return (
-        f"{compiled.status}, {compiled.precision}, {compiled.sg_percent:g} % of "
-        f"operators as claimed{fallback}, "
-        f"{format_duration_ns(compiled.duration_ns)}; load "
-        f"{format_duration_ns(compiled.load_ns)}, first answer "
-        f"{format_duration_ns(compiled.first_predict_ns)}"
     )
 
 

@@ -11,6 +11,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from bytemlperf.report.percentiles import shown_percentile
 from bytemlperf.report.schema import LoadReport, Point
 from bytemlperf.report.units import format_count, format_duration_ns, format_rate
 
@@ -79,8 +80,8 @@ def load_table(points: Sequence[Point]) -> Table | None:
         ("not\nissued", lambda load: _count(_not_issued(load))),
         ("\ndropped", lambda load: _count(load.dropped_count)),
         ("peak in\nflight", lambda load: _count(load.peak_in_flight)),
-        ("lag\np50", lambda load: _lag(load, "p50_ns")),
-        ("lag\np99", lambda load: _lag(load, "p99_ns")),
+        ("lag\np50", lambda load: _lag(load, 50)),
+        ("lag\np99", lambda load: _lag(load, 99)),
     ]
     table = Table(
         box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True
@@ -109,7 +110,8 @@ def _count(count: int | None) -> str:
     return "-" if count is None else format_count(count)
 
 
-def _lag(load: LoadReport, field: str) -> str:
-    if load.lag is None or not load.lag.count:
+def _lag(load: LoadReport, percentile: int) -> str:
+    if load.lag is None:
         return "-"
-    return format_duration_ns(getattr(load.lag, field))
+    value_ns: int = getattr(load.lag, f"p{percentile}_ns")
+    return shown_percentile(format_duration_ns(value_ns), percentile, load.lag.count)

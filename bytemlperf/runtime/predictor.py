@@ -231,6 +231,7 @@ class Predictor:
         self._predict = predict
         self._path = predict_path
         self.native_clients: NativeClients | None = None
+        self._clients_thread: threading.Thread | None = None
         self._empty: asyncio.Future[None] | None = None
         if native_client_count:
             assert timeline is not None
@@ -268,9 +269,17 @@ class Predictor:
                     target=loop.serve, args=(self._predict,), name=name, daemon=True
                 )
         if clients is not None and self._path == "hand-over":
-            yield threading.Thread(
+            self._clients_thread = threading.Thread(
                 target=clients.serve, name="bytemlperf-clients", daemon=True
             )
+            yield self._clients_thread
+
+    def _end_clients_thread(self) -> None:
+        """Join it, which is at once: the loop needs the bell that it listens to."""
+        if self.native_clients is not None:
+            self.native_clients.close()
+        if self._clients_thread is not None:
+            self._clients_thread.join()
 
     def expect_empty(self) -> asyncio.Future[None]:
         """Return a future that is done when the last native client has ended."""
@@ -393,8 +402,7 @@ class Predictor:
         self.dispatcher.stop()
         if self._lane is not None:
             self._lane.close()
-        if self.native_clients is not None:
-            self.native_clients.close()
+        self._end_clients_thread()
         self._loop.add_reader(self._bell.fd, drain_and_look)
         # Clients are resumed by discarding, so it must not run inside this task.
         self._loop.call_soon(begin)

@@ -20,7 +20,9 @@ FRAMEWORK_MODULES = tuple(
     f"bytemlperf.backends.{name}"
     for name in (
         *("runtimes.onnx_session", "runtimes.saved_model"),
-        *("runtimes.torch_model", "runtimes.torch_program"),
+        *("runtimes.torch_model", "runtimes.torch_program", "runtimes.onnx_split"),
+        *(f"OPENVINO.{name}" for name in ("_compiled", "_conversion", "_placement")),
+        "OPENVINO._requests",
     )
 )
 MODULES = sorted(

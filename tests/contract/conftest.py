@@ -70,6 +70,10 @@ CASES = {
     "CPU-onnx": ("CPU", "Onnx", probe.onnx_file),
     "NULL": ("NULL", "Pytorch", _no_model),
     "GOYA": ("GOYA", "Pytorch", probe.torchscript),
+    "OPENVINO-torchscript": ("OPENVINO", "Pytorch", probe.torchscript),
+    "OPENVINO-torch-export": ("OPENVINO", "Pytorch", _torch_export),
+    "OPENVINO-tensorflow": ("OPENVINO", "Tensorflow", probe.saved_model),
+    "OPENVINO-onnx": ("OPENVINO", "Onnx", probe.onnx_file),
 }
 
 

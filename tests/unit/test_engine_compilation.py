@@ -7,7 +7,8 @@ import io
 import pytest
 
 from bytemlperf.backends import Backend
-from bytemlperf.engine.compilation import compile_model, compile_report
+from bytemlperf.engine.compilation import compile_model
+from bytemlperf.engine.compile_report import compile_report
 from bytemlperf.engine.emitter import Emitter
 from bytemlperf.errors import BackendError, CompileError
 

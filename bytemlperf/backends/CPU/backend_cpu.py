@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from bytemlperf.backends import Backend, Feeds, tensor_infos
 from bytemlperf.backends.runtimes.runtime import ModelFacts, Runtime, RuntimeRequest
+from bytemlperf.backends.runtimes.source_model import open_source_model
 from bytemlperf.backends.runtimes.threads import ThreadPlan, plan_threads
 from bytemlperf.errors import CompileError, LoadError, PredictError
 
@@ -93,7 +94,7 @@ class BackendCPU(Backend):
         framework = str(model_info.get("framework"))
         # The model compiled before is freed first: two at once may not fit.
         self._runtime = None
-        self._runtime = _open(
+        self._runtime = open_source_model(
             framework, RuntimeRequest(str(path), inputs, outputs, threads)
         )
         facts = self._runtime.facts
@@ -166,27 +167,6 @@ class BackendCPU(Backend):
         if self._runtime is None:
             raise PredictError("predict before compile")
         return self._runtime.predict(data)
-
-
-def _open(framework: str, request: RuntimeRequest) -> Runtime:
-    """Import the framework's runtime, and only that one."""
-    match framework.casefold():
-        case "pytorch" | "torch":
-            from bytemlperf.backends.runtimes.torch_model import TorchRuntime
-
-            return TorchRuntime(request)
-        case "tensorflow" | "tf":
-            from bytemlperf.backends.runtimes.saved_model import TensorflowRuntime
-
-            return TensorflowRuntime(request)
-        case "onnx" | "onnxruntime":
-            from bytemlperf.backends.runtimes.onnx_session import OnnxruntimeRuntime
-
-            return OnnxruntimeRuntime(request)
-    raise CompileError(
-        "model_info.framework: expected Pytorch, Tensorflow or Onnx, "
-        f"came {framework!r}"
-    )
 
 
 def _max_batch_size(

@@ -17,6 +17,7 @@ import onnxruntime
 
 from bytemlperf.backends import Feeds
 from bytemlperf.backends.runtimes.binding import bind, feed
+from bytemlperf.backends.runtimes.onnx_split import operator_counts
 from bytemlperf.backends.runtimes.runtime import (
     ModelFacts,
     RuntimeRequest,
@@ -73,9 +74,9 @@ class OnnxruntimeRuntime:
         self.facts = ModelFacts(
             framework_version=f"onnxruntime {onnxruntime.__version__}",
             precision=source.precision,
+            op_count=source.operators.total(),
+            run_op_count=source.operators.total(),
             arithmetic=source.arithmetic,
-            op_count=source.op_count,
-            run_op_count=source.op_count,
             input_dtypes=tuple(_numpy_name(tensor.type) for tensor in graph_inputs),
             inputs={self._inputs[t.name]: _shape(t) for t in graph_inputs},
             outputs={
@@ -123,10 +124,12 @@ class OnnxruntimeRuntime:
 class _SourceFacts:
     """What the file itself says, before ONNX Runtime rewrites the graph."""
 
-    def __init__(self, precision: str, op_count: int, arithmetic: str) -> None:
+    def __init__(
+        self, precision: str, operators: Counter[str], arithmetic: str
+    ) -> None:
         self.precision = precision
         self.arithmetic = arithmetic
-        self.op_count = op_count
+        self.operators = operators
 
 
 def _session(path: str, threads: ThreadPlan) -> Any:
@@ -153,11 +156,11 @@ def _bind_outputs(request: RuntimeRequest, actual: list[str]) -> dict[str, str]:
 
 def _source_facts(path: str) -> _SourceFacts:
     model = onnx.load(path, load_external_data=False)
-    operators = _operators(model.graph)
+    operators = operator_counts(model.graph)
     for function in model.functions:
-        operators += [node.op_type for node in function.node]
+        operators.update(node.op_type for node in function.node)
     if any(kind.startswith(QUANTIZED) for kind in operators):
-        return _SourceFacts("int8_mix", len(operators), "int8 and fp32")
+        return _SourceFacts("int8_mix", operators, "int8 and fp32")
     sizes: Counter[str] = Counter()
     for tensor in model.graph.initializer:
         dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
@@ -166,19 +169,7 @@ def _source_facts(path: str) -> _SourceFacts:
     # There are next to no fp16 kernels for this processor: ONNX Runtime casts the
     # operands to fp32 and the result back.
     arithmetic = "fp32" if precision in {"fp16", "bf16"} else precision
-    return _SourceFacts(mixed_name(precision, arithmetic), len(operators), arithmetic)
-
-
-def _operators(graph: Any) -> list[str]:
-    """Return the operators of a graph and of the branches and loops inside it."""
-    kinds = []
-    for node in graph.node:
-        if node.op_type != "Constant":
-            kinds.append(node.op_type)
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                kinds += _operators(attribute.g)
-    return kinds
+    return _SourceFacts(mixed_name(precision, arithmetic), operators, arithmetic)
 
 
 def _rows(tensor: Any) -> int | None:

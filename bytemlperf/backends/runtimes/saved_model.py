@@ -7,19 +7,18 @@ because TensorFlow aborts the process on misaligned memory.
 
 from __future__ import annotations
 
-import ctypes
 import gc
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 from tensorflow.python.framework import convert_to_constants
 
 from bytemlperf.backends import Feeds
 from bytemlperf.backends.runtimes.binding import bind, feed
+from bytemlperf.backends.runtimes.lending import unmarked
 from bytemlperf.backends.runtimes.runtime import (
     ModelFacts,
     RuntimeRequest,
@@ -273,14 +272,8 @@ def _tensor(array: npt.NDArray[Any]) -> Any:
         or address % ALIGNMENT_BYTES
     ):
         return tf.constant(array)
-    if not array.flags.writeable:
-        # TensorFlow's DLPack cannot mark memory read-only, so numpy refuses to lend
-        # it. Kernels never write to their inputs: lend the same memory unmarked.
-        memory = (ctypes.c_char * array.nbytes).from_address(address)
-        array = np.frombuffer(memoryview(memory), dtype=array.dtype).reshape(
-            array.shape
-        )
-    return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
+    # TensorFlow's DLPack cannot mark memory read-only, so numpy refuses to lend it.
+    return tf.experimental.dlpack.from_dlpack(unmarked(array).__dlpack__())
 
 
 def _plain(names: list[str]) -> set[str]:

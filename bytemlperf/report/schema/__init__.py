@@ -9,6 +9,11 @@ from __future__ import annotations
 
 from bytemlperf.report.schema.compilation import CompileReport
 from bytemlperf.report.schema.conformance import ConformanceReport, RuleOutcome
+from bytemlperf.report.schema.coverage import (
+    ArtefactReport,
+    CoverageReport,
+    SegmentReport,
+)
 from bytemlperf.report.schema.distribution import Distribution, SeriesSecond
 from bytemlperf.report.schema.ease_of_use import (
     BackendFacts,
@@ -19,6 +24,7 @@ from bytemlperf.report.schema.hardware_card import HardwareCard
 from bytemlperf.report.schema.imported import ImportedFrom
 from bytemlperf.report.schema.invocation import InvocationIndex, NodeEntry, TaskEntry
 from bytemlperf.report.schema.load import LoadReport
+from bytemlperf.report.schema.overhead import OverheadReport
 from bytemlperf.report.schema.point import (
     Point,
     PointPart,
@@ -40,11 +46,13 @@ from bytemlperf.report.schema.task import Failure, Status, TaskResult
 __all__ = [
     "SCHEMA_VERSION",
     "AccuracyReport",
+    "ArtefactReport",
     "BackendFacts",
     "EaseOfUse",
     "TaskTrouble",
     "CompileReport",
     "ConformanceReport",
+    "CoverageReport",
     "DatasetReport",
     "DifferenceBins",
     "Distribution",
@@ -59,11 +67,13 @@ __all__ = [
     "NodeEntry",
     "NumericOutput",
     "NumericReport",
+    "OverheadReport",
     "Point",
     "PointPart",
     "Provenance",
     "RunStatistics",
     "RuleOutcome",
+    "SegmentReport",
     "SeriesSecond",
     "SkippedPoint",
     "Status",

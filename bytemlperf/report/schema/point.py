@@ -6,6 +6,7 @@ import msgspec
 
 from bytemlperf.report.schema.distribution import Distribution, SeriesSecond
 from bytemlperf.report.schema.load import LoadReport
+from bytemlperf.report.schema.overhead import OverheadReport
 from bytemlperf.report.schema.statistics import LatencyBlock, RunStatistics
 
 __all__ = ["Point", "SkippedPoint", "WarmUpReport"]
@@ -116,6 +117,9 @@ class Point(msgspec.Struct, frozen=True):
         First errors of failed queries.
     timeline_file : str or None
         File of all rows, if kept.
+    overhead : OverheadReport or None
+        What the same load costs on a predict that does nothing; None where several
+        processes loaded the point together.
     load : LoadReport or None
         How load was brought; None in results of older versions.
     parts : list of PointPart
@@ -170,6 +174,7 @@ class Point(msgspec.Struct, frozen=True):
     load: LoadReport | None = None
     blocks: list[LatencyBlock] = []
     statistics: RunStatistics | None = None
+    overhead: OverheadReport | None = None
 
 
 class SkippedPoint(msgspec.Struct, frozen=True):

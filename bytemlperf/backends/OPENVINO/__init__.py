@@ -1,0 +1,1 @@
+"""Intel's OpenVINO: models compiled to its intermediate representation."""
