@@ -21,6 +21,7 @@ from bytemlperf.cli.ab_command import ab
 from bytemlperf.cli.backend_command import backend
 from bytemlperf.cli.compare_command import compare
 from bytemlperf.cli.export_command import export
+from bytemlperf.cli.history_command import history
 from bytemlperf.cli.import_command import import_results
 from bytemlperf.cli.measure_command import measure
 from bytemlperf.cli.merge_command import merge
@@ -30,6 +31,7 @@ from bytemlperf.cli.report_command import report
 from bytemlperf.cli.rerun_command import rerun
 from bytemlperf.cli.schema_command import schema
 from bytemlperf.cli.search_command import search
+from bytemlperf.cli.site_command import site
 from bytemlperf.cli.sweep_command import sweep, tune
 from bytemlperf.errors import BytemlperfError
 
@@ -67,6 +69,8 @@ app.command(export)
 app.command(import_results, name="import")
 app.command(rerun)
 app.command(schema)
+app.command(site)
+app.command(history)
 
 
 def run(argv: Sequence[str]) -> int:
