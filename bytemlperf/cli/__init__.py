@@ -33,6 +33,7 @@ from bytemlperf.cli.schema_command import schema
 from bytemlperf.cli.search_command import search
 from bytemlperf.cli.site_command import site
 from bytemlperf.cli.sweep_command import sweep, tune
+from bytemlperf.cli.system_command import system
 from bytemlperf.errors import BytemlperfError
 
 __all__ = ["run"]
@@ -63,6 +64,7 @@ app.command(ab)
 app.command(sweep)
 app.command(tune)
 app.command(search)
+app.command(system)
 app.command(backend)
 app.command(report)
 app.command(export)

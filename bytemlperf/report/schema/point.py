@@ -7,6 +7,7 @@ import msgspec
 from bytemlperf.report.schema.distribution import Distribution, SeriesSecond
 from bytemlperf.report.schema.load import LoadReport
 from bytemlperf.report.schema.overhead import OverheadReport
+from bytemlperf.report.schema.resources import ResourceReport
 from bytemlperf.report.schema.statistics import LatencyBlock, RunStatistics
 
 __all__ = ["Point", "SkippedPoint", "WarmUpReport"]
@@ -129,6 +130,8 @@ class Point(msgspec.Struct, frozen=True):
         The window in at most 64 blocks of time, which intervals are computed from.
     statistics : RunStatistics or None
         How sure the figures are; None: no query was answered.
+    resources : ResourceReport or None
+        What it used of the machine; None where several processes loaded it.
     """
 
     batch_size: int
@@ -175,6 +178,7 @@ class Point(msgspec.Struct, frozen=True):
     blocks: list[LatencyBlock] = []
     statistics: RunStatistics | None = None
     overhead: OverheadReport | None = None
+    resources: ResourceReport | None = None
 
 
 class SkippedPoint(msgspec.Struct, frozen=True):
