@@ -75,6 +75,25 @@ def test_models_that_a_backend_does_not_take_are_named(
         compiled(hardware_type, framework, make(tmp_path))
 
 
+def test_bytes_of_a_mask_make_no_quantized_model():
+    """A precision is that of products; comparisons answer in bytes in any model."""
+    openvino = pytest.importorskip("openvino")
+    import numpy as np
+
+    from bytemlperf.backends.OPENVINO._placement import executed_precision
+
+    ops = openvino.opset14
+    ids = ops.parameter([2, 4], np.int64)
+    mask = ops.convert(ops.greater(ids, ops.constant(np.int64(0))), np.uint8)
+    real = ops.convert(ids, np.float32)
+    product = ops.matmul(real, np.ones((4, 3), np.float32), False, False)
+    model = openvino.Model([mask, product], [ids], "masked")
+    compiled = openvino.Core().compile_model(
+        model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+    )
+    assert executed_precision(compiled)[0] == "fp32"
+
+
 def test_a_device_that_is_not_there_is_named(tmp_path):
     """Without CUDA the report says so; nothing is measured on the processor instead."""
     import torch

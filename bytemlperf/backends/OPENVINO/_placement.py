@@ -15,10 +15,12 @@ __all__ = ["Coverage", "executed_precision", "query_coverage"]
 
 # Bookkeeping of the graph, not work on tensors.
 NOT_OPERATORS = frozenset({"Parameter", "Constant", "Result"})
-# Layers of an executed graph that hold or move values and compute none.
-NOT_LAYERS = frozenset(
-    {"Input", "Output", "Const", "Constant", "Parameter", "Result", "Reorder"}
-    | {"Convert", "Reshape", "Transpose", "Concatenation", "Split", "Gather", "ShapeOf"}
+# Layers whose arithmetic names a model's precision. Others do not count: masks and
+# indices of an fp32 model are bytes and integers, and make no quantized model of it.
+ARITHMETIC_LAYERS = frozenset(
+    {"Convolution", "Deconvolution", "FullyConnected", "MatMul", "MHA", "GatedMLP"}
+    | {"ScaledDotProductAttention", "RNNCell", "RNNSeq", "LSTMCell", "LSTMSequence"}
+    | {"GRUCell", "GRUSequence", "QKVProjection", "LLMMLP"}
 )
 INTEGER_PRECISIONS = frozenset({"i8", "u8", "i4", "u4"})
 
@@ -83,17 +85,21 @@ def executed_precision(compiled: Any) -> tuple[str, dict[str, int]]:
     Returns
     -------
     str
-        Such as ``"fp32"``, ``"bf16_mix"`` or ``"int8_mix"``.
+        Such as ``"fp32"``, ``"bf16_mix"`` or ``"int8_mix"``; ``"none"`` without such
+        layers.
     dict of str to int
-        Computing layers by precision, as the executed graph says.
+        Products, convolutions and recurrences by precision, as the executed graph
+        says; empty if the model has none.
     """
     layers: Counter[str] = Counter()
     for node in compiled.get_runtime_model().get_ops():
         facts = node.get_rt_info()
         kind = _text(facts, "layerType")
-        if kind not in NOT_LAYERS:
+        if kind in ARITHMETIC_LAYERS:
             layers[_text(facts, "runtimePrecision")] += 1
     names = {name.lower() for name in layers}
+    if not names:
+        return "none", {}
     if names & INTEGER_PRECISIONS:
         return "int8_mix", dict(layers)
     for narrow, name in (("bf16", "bf16"), ("f16", "fp16")):
