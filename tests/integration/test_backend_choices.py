@@ -84,7 +84,9 @@ def test_bytes_of_a_mask_make_no_quantized_model():
 
     ops = openvino.opset14
     ids = ops.parameter([2, 4], np.int64)
-    mask = ops.convert(ops.greater(ids, ops.constant(np.int64(0))), np.uint8)
+    is_real = ops.greater(ids, ops.constant(np.int64(0)))
+    is_word = ops.less(ids, ops.constant(np.int64(9)))
+    mask = ops.logical_and(is_real, is_word)
     real = ops.convert(ids, np.float32)
     product = ops.matmul(real, np.ones((4, 3), np.float32), False, False)
     model = openvino.Model([mask, product], [ids], "masked")
