@@ -31,6 +31,7 @@ __all__ = [
     "offline_fast",
     "offline_once",
     "offline_queue",
+    "percentiles_ns",
     "server_latency_ns",
     "single_stream_inline",
     "single_stream_thread",
@@ -341,6 +342,59 @@ def offline_queue(
             waiting.put(None)
         for worker in workers:
             worker.join()
+
+
+def percentiles_ns(
+    scenario: str,
+    serve: Callable[[], object],
+    queries: int,
+    percentiles: tuple[str, ...],
+    *,
+    rate: float = 0.0,
+) -> list[float]:
+    """Run a scenario with one worker thread that serves queries in turn.
+
+    Parameters
+    ----------
+    scenario : "SingleStream", "MultiStream", "Server" or "Offline"
+        LoadGen's name of it.
+    serve : callable
+        Called for each query, or each sample of the one of Offline; takes its time.
+    queries : int
+        Queries, or samples of the one of Offline.
+    percentiles : tuple of str
+        As LoadGen writes them, such as ``"99.00"``.
+    rate : float
+        Queries a second of Server.
+
+    Returns
+    -------
+    list of float
+        Percentiles of the latency, ns.
+    """
+    import mlperf_loadgen as lg
+
+    handed: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def work() -> None:
+        while (samples := handed.get()) is not None:
+            parts = [[each] for each in samples] if scenario == "Offline" else [samples]
+            for part in parts:
+                serve()
+                lg.QuerySamplesComplete(
+                    [lg.QuerySampleResponse(each.id, 0, 0) for each in part]
+                )
+
+    worker = Thread(target=work, name="loadgen-worker")
+    worker.start()
+    test = _Test(scenario, handed.put)
+    try:
+        summary, _ = test.run(queries, rate=rate)
+    finally:
+        test.close()
+        handed.put(None)
+        worker.join()
+    return [_figure(summary, f"{each} percentile latency (ns)") for each in percentiles]
 
 
 def server_latency_ns(rate: int, queries: int) -> float:

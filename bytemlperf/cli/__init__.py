@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError, Parameter
 
 import bytemlperf
+from bytemlperf.cli.ab_command import ab
 from bytemlperf.cli.backend_command import backend
 from bytemlperf.cli.compare_command import compare
 from bytemlperf.cli.export_command import export
@@ -28,6 +29,8 @@ from bytemlperf.cli.prepare_command import prepare
 from bytemlperf.cli.report_command import report
 from bytemlperf.cli.rerun_command import rerun
 from bytemlperf.cli.schema_command import schema
+from bytemlperf.cli.search_command import search
+from bytemlperf.cli.sweep_command import sweep, tune
 from bytemlperf.errors import BytemlperfError
 
 __all__ = ["run"]
@@ -54,6 +57,10 @@ app.command(overhead)
 app.command(prepare)
 app.command(merge)
 app.command(compare)
+app.command(ab)
+app.command(sweep)
+app.command(tune)
+app.command(search)
 app.command(backend)
 app.command(report)
 app.command(export)

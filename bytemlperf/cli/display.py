@@ -33,6 +33,7 @@ from bytemlperf.runtime.clock import now_ns
 from bytemlperf.workloads import list_ops, list_plug_ins, list_workloads
 
 __all__ = [
+    "progress_observer",
     "show_conformance",
     "show_lists",
     "show_measurement",
@@ -51,7 +52,7 @@ def show_measurement(
     may_ask: bool = False,
 ) -> int:
     """Run, then print what a person wants to read: results on standard output."""
-    with _observer(ui) as observer:
+    with progress_observer(ui) as observer:
         if cluster.launcher == "ray":
             index = run_cluster_session(
                 request, observer, address=cluster.address, spread=cluster.spread
@@ -95,13 +96,13 @@ def show_merged(paths: list[Path], out: Path) -> int:
 
 def show_preparation(request: SessionRequest, ui: Ui | None) -> int:
     """Prepare, and return the exit code."""
-    with _observer(ui) as observer:
+    with progress_observer(ui) as observer:
         return prepare_session(request, observer)
 
 
 def show_conformance(request: ConformanceRequest, ui: Ui | None) -> int:
     """Check a backend, and print every rule with what was seen."""
-    with _observer(ui) as observer:
+    with progress_observer(ui) as observer:
         report, path = check_conformance(request, observer)
     if ui == "none":
         print(path)
@@ -110,7 +111,7 @@ def show_conformance(request: ConformanceRequest, ui: Ui | None) -> int:
     return 0 if report.grade in {"A", "B"} else EXIT_NOT_CONFORMING
 
 
-def _observer(ui: Ui | None) -> PlainObserver | SilentObserver:
+def progress_observer(ui: Ui | None) -> PlainObserver | SilentObserver:
     """Return what shows the progress: a bar on a terminal, else plain lines."""
     if ui == "none":
         return SilentObserver()

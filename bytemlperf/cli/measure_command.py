@@ -10,6 +10,8 @@ from cyclopts import Parameter
 from bytemlperf.cli.load_options import LoadOverrides
 from bytemlperf.cli.options import HOW, WHAT, Cluster, Overrides, Places, Weights, flag
 from bytemlperf.cli.statistics_options import Judgement
+from bytemlperf.cli.variants_options import is_repeated
+from bytemlperf.errors import ConfigError
 
 __all__ = ["measure"]
 
@@ -27,6 +29,7 @@ def measure(
     answers: Annotated[Path | None, Parameter(group=HOW)] = None,
     ask: Annotated[bool, flag(HOW, "--no_ask")] = True,
     hardware_card: Annotated[str, Parameter(group=HOW)] = "auto",
+    repeat: Annotated[int, Parameter(group=HOW)] = 1,
     silence_seconds: Annotated[float | None, Parameter(group=HOW)] = None,
     resume: Annotated[Path | None, Parameter(group=WHAT)] = None,
     overrides: Overrides = Overrides(),
@@ -64,6 +67,9 @@ def measure(
     hardware_card
         Peaks of the device, to say what share was reached: a name such as nvidia-t4, a
         .json file, host, or none. auto: the host's for backends that run on it.
+    repeat
+        Measure everything so many times, each time anew in a folder of its own below
+        --out, and report the spread between them.
     silence_seconds
         Longest silence of a worker before it is taken for hung and ended. Default:
         what its phase may need, from minutes (start) to an hour (compile).
@@ -94,6 +100,12 @@ def measure(
             show_task_list, show_hardware_list, places.backend_path
         )
     cluster.check()
+    if repeat < 1:
+        raise ConfigError(f"--repeat is 1 or more, not {repeat}")
+    if resume is not None and is_repeated(resume):
+        from bytemlperf.cli.variants_display import resume_repeats
+
+        return resume_repeats(resume, resume_request(resume), ui=places.ui)
     if resume is not None:
         return display.show_measurement(resume_request(resume), places.ui, cluster)
     request = make_request(
@@ -109,4 +121,8 @@ def measure(
         judgement=judgement,
         silence_seconds=silence_seconds,
     )
+    if repeat > 1:
+        from bytemlperf.cli.variants_display import show_repeats
+
+        return show_repeats(request, repeat, ui=places.ui)
     return display.show_measurement(request, places.ui, cluster, may_ask=ask)

@@ -7,7 +7,7 @@ measured, and not what it was measured on, nothing is compared without `--force`
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -32,8 +32,6 @@ from bytemlperf.statistics.gate import GateRule, check_gate
 
 __all__ = ["compare_results"]
 
-# What says which point it is. `processes` and the rest are the thing under test.
-KEY_FIELDS = ("batch_size", "clients", "iterations", "point_seconds")
 MAX_NAMED = 8
 # Where fewer than three runs a side say nothing of the noise between runs, and it was
 # never measured on this host, so much is taken for granted (standard deviation of the
@@ -61,6 +59,7 @@ def compare_results(
     force: bool = False,
     groups: Mapping[str, str] | None = None,
     is_paired: bool = False,
+    varied: Collection[str] = (),
 ) -> Comparison:
     """Compare every run with the first one.
 
@@ -82,6 +81,8 @@ def compare_results(
         Run to side: runs of one side are repeats of each other.
     is_paired : bool, default False
         Whether repeat i of one side was made next to repeat i of the other.
+    varied : collection of str
+        Workload fields that are meant to differ: points are paired without them.
 
     Returns
     -------
@@ -109,7 +110,7 @@ def compare_results(
         for mine, theirs in _paired_tasks(base, other):
             faults += _not_comparable(mine[0], theirs[0], other.name)
             differences += _differences(mine[0], theirs[0], other.name)
-            shared, lonely = _paired_points(mine, theirs)
+            shared, lonely = _paired_points(mine, theirs, varied)
             left_out += [f"{other.name}: {name}" for name in lonely]
             for name, our_points, their_points in shared:
                 faults += _invalid(name, our_points, base.name)
@@ -119,7 +120,7 @@ def compare_results(
         raise ConfigError(
             "the runs have no point in common: "
             + "; ".join(f"{run.name} has {_contents(run)}" for run in runs),
-            hint="points are paired by task, batch size, clients and iterations",
+            hint="points are paired by task, batch size and load",
         )
     faults = list(dict.fromkeys(faults))
     if faults and not force:
@@ -133,7 +134,7 @@ def compare_results(
             compare_runs(
                 [point_table(point) for point in ours],
                 [point_table(point) for point in theirs],
-                samples_per_query=ours[0].batch_size,
+                samples_per_query=_query_samples(ours[0]),
                 metrics=wanted,
                 run_noise=noise,
                 is_paired=is_paired,
@@ -212,9 +213,11 @@ def _paired_tasks(
 
 
 def _paired_points(
-    mine: Sequence[TaskResult], theirs: Sequence[TaskResult]
+    mine: Sequence[TaskResult],
+    theirs: Sequence[TaskResult],
+    varied: Collection[str],
 ) -> tuple[list[tuple[str, list[Point], list[Point]]], list[str]]:
-    sides = [_by_key(results) for results in (mine, theirs)]
+    sides = [_by_key(results, varied) for results in (mine, theirs)]
     shared = [key for key in sides[0] if key in sides[1]]
     lonely = [key for side in sides for key in side if key not in shared]
     return (
@@ -223,17 +226,59 @@ def _paired_points(
     )
 
 
-def _by_key(results: Sequence[TaskResult]) -> dict[tuple[Any, ...], list[Point]]:
-    found: dict[tuple[Any, ...], list[Point]] = {}
+Key = tuple[tuple[str, Any], ...]
+
+
+def _by_key(
+    results: Sequence[TaskResult], varied: Collection[str]
+) -> dict[Key, list[Point]]:
+    found: dict[Key, list[Point]] = {}
     for result in results:
         for point in result.points:
-            key = tuple(getattr(point, field) for field in KEY_FIELDS)
+            key = tuple(
+                (name, value)
+                for name, value in _identity(point).items()
+                if name not in varied
+            )
             found.setdefault(key, []).append(point)
     return found
 
 
-def _point_name(key: tuple[Any, ...]) -> str:
-    return f"batch {key[0]}, {key[1]} clients"
+def _identity(point: Point) -> dict[str, Any]:
+    """Say which point it is; threads, batching and the rest are what is tested."""
+    load = point.load
+    identity: dict[str, Any] = {
+        "batch_sizes": point.batch_size,
+        "scenario": load.scenario if load else "closed_loop",
+        "samples_per_query": _query_samples(point),
+    }
+    if load is not None and load.is_open:
+        return identity | {
+            "rate": load.requested_qps,
+            "schedule_seed": load.schedule_seed,
+            "point_seconds": point.point_seconds,
+        }
+    return identity | {
+        "clients": point.clients,
+        "iterations": point.iterations,
+        "point_seconds": point.point_seconds,
+    }
+
+
+def _query_samples(point: Point) -> int:
+    return point.load.samples_per_query if point.load else point.batch_size
+
+
+def _point_name(key: Key) -> str:
+    known = dict(key)
+    words = [f"batch {known['batch_sizes']}"] if "batch_sizes" in known else []
+    if known.get("scenario", "closed_loop") != "closed_loop":
+        words.append(str(known["scenario"]))
+    if known.get("rate") is not None:
+        words.append(f"{known['rate']:g}/s")
+    if "clients" in known:
+        words.append(f"{known['clients']} clients")
+    return ", ".join(words) or "all"
 
 
 def _invalid(name: str, points: Sequence[Point], run: str) -> list[str]:

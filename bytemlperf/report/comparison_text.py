@@ -169,7 +169,7 @@ def _notes(comparison: Comparison) -> Iterable[str]:
             said = f"{outcome.verdict.upper()} ({where}): {outcome.reason}"
             yield f"gate {outcome.rule}: {said}"
     for fault in comparison.overridden:
-        yield f"NOT COMPARABLE, compared because of --force: {fault}"
+        yield f"NOT COMPARABLE, compared all the same: {fault}"
     for difference in comparison.differences:
         yield f"differs: {difference}"
     for name in comparison.left_out:

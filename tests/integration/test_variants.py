@@ -1,0 +1,164 @@
+"""Sweeps, searches, repeats and A/B runs as a user types them, on the NULL backend."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import msgspec
+import pytest
+
+from bytemlperf.report.schema.comparison import Comparison
+from bytemlperf.report.schema.variants import VariantsResult
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """One cache for all tests here: samples are made once."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def run(cache, tmp_path):
+    """Run a verb on a small workload and the NULL backend."""
+    path = tmp_path / "small.json"
+    fields = {"model": "widedeep-tf-fp32", "iterations": 30, "batch_sizes": [4]}
+    path.write_text(json.dumps(fields))
+
+    def run(*arguments, out="out"):
+        return subprocess.run(
+            [
+                sys.executable, "-m", "bytemlperf", *arguments, "--tasks", str(path),
+                "--hardware_type", "NULL", "--out", str(tmp_path / out),
+            ],
+            env=os.environ | {"BYTEMLPERF_CACHE": str(cache)},
+            capture_output=True, text=True, timeout=110, check=False,
+        )  # fmt: skip
+
+    return run
+
+
+def read(tmp_path, out="out"):
+    body = (tmp_path / out / "variants.json").read_bytes()
+    return msgspec.json.decode(body, type=VariantsResult)
+
+
+def test_a_sweep_measures_every_combination_and_resumes(run, tmp_path):
+    """Two numbers of clients by two of threads; a second command runs nothing again."""
+    asked = ("sweep", "--axis", "clients=1,2", "--axis", "instance_count=1,2")
+    done = run(*asked)
+    # Nothing but the harness is left to measure on NULL: never valid.
+    assert done.returncode == 4, done.stderr
+    result = read(tmp_path)
+    assert result.is_complete
+    assert [each.settings for each in result.variants] == [
+        {"clients": clients, "instance_count": count}
+        for clients in "12"
+        for count in "12"
+    ]
+    assert "clients  instance_count" in done.stdout
+    cell = tmp_path / "out" / "clients=2,instance_count=2" / "NULL" / "small"
+    point = json.loads((cell / "result.json").read_bytes())["points"][0]
+    assert (point["clients"], point["predict_threads"]) == (2, 2)
+
+    again = run(*asked, "--resume")
+    assert again.stderr.count("was ended before") == 4
+    assert read(tmp_path).variants == result.variants
+
+
+def test_ab_runs_in_turn_and_compares(run, tmp_path):
+    """A B B A A B; the comparison pairs three runs a side."""
+    path = tmp_path / "comparison.json"
+    done = run(
+        "ab", "--b", "clients=6", "--rounds", "3", "--format", "json",
+        "--comparison", str(path), "--metrics", "qps,p50",
+    )  # fmt: skip
+    assert done.returncode == 4, done.stderr
+    order = [line for line in done.stderr.splitlines() if "variant " in line]
+    assert [line.split("variant ")[1] for line in order] == [
+        "a1", "b1", "b2", "a2", "a3", "b3",
+    ]  # fmt: skip
+    found = msgspec.json.decode(path.read_bytes(), type=Comparison)
+    assert (found.base, found.others) == ("A", ["B"])
+    assert found.points[0].run_counts == (3, 3)
+    assert [each.metric for each in found.points[0].metrics] == ["qps", "p50"]
+
+
+def test_tune_keeps_to_its_runs_and_says_that_nothing_is_usable(run, tmp_path):
+    """No NULL run is valid, so that there is no best: exit code 1, and a table."""
+    done = run("tune", "--axis", "clients=1,2", "--max_runs", "2")
+    assert done.returncode == 1, done.stderr
+    assert read(tmp_path).best is None
+    assert "none of them is valid" in done.stdout
+
+
+def test_search_finds_the_highest_rate_that_may_be_tried(run, tmp_path):
+    """NULL meets one second at any rate: the limit is the answer, shown twice."""
+    done = run(
+        "search", "--slo", "p50<=1s", "--start_rate", "200", "--max_rate", "300",
+        "--point_seconds", "0.3",
+    )  # fmt: skip
+    result = read(tmp_path)
+    assert result.capacity is not None, done.stderr
+    assert result.capacity.rate == 300
+    assert result.capacity.ended_by == "limit"
+    assert result.best == result.variants[-1].name
+    seeds = [each.settings["schedule_seed"] for each in result.variants]
+    assert len(set(seeds)) == len(seeds), "every probe draws a schedule of its own"
+    assert "300 queries/s meet the objectives" in done.stdout
+
+
+def test_an_objective_nothing_can_meet_is_refused(run):
+    """A nanosecond is less than any answer takes: exit code 2, with the fastest."""
+    done = run(
+        "search", "--slo", "p50<=1ns", "--start_rate", "200", "--max_probes", "2",
+        "--point_seconds", "0.2",
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert "nothing can meet p50<=1ns" in done.stderr
+
+
+def test_repeats_are_runs_of_their_own_and_resume(run, tmp_path):
+    """Two repeats, a table of their spread; --resume finds both done."""
+    done = run("--repeat", "2")
+    assert done.returncode == 4, done.stderr
+    assert "spread" in done.stdout
+    assert [each.name for each in read(tmp_path).variants] == ["repeat-1", "repeat-2"]
+    again = subprocess.run(
+        [sys.executable, "-m", "bytemlperf", "--resume", str(tmp_path / "out")],
+        capture_output=True, text=True, timeout=110, check=False,
+    )  # fmt: skip
+    assert again.returncode == 4, again.stderr
+    assert again.stderr.count("was ended before") == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("sweep", "--axis", "clients"), "expected a name and different values"),
+        (("sweep", "--axis", "clients=1,0"), "clients"),
+        (("sweep", "--axis", "clients=1,1"), "different values"),
+        (("ab", "--rounds", "0"), "--rounds is 1 or more"),
+        (("ab", "--b", "max_batch"), "expected name=value"),
+        (("search",), "needs an objective"),
+        (("search", "--slo", "p99<=20"), "with a unit"),
+        (("search", "--slo", "p50<=1s", "--rate", "5"), "--rate was given"),
+        (
+            ("search", "--slo", "p50<=1s", "--start_rate", "-1"),
+            "--start_rate is above 0",
+        ),
+        (("tune", "--axis", "clients=1,2", "--goal", "p100"), "below 100"),
+        (("--repeat", "0"), "--repeat is 1 or more"),
+        (("--percentiles", "50,100"), "below 100"),
+        (("--slo", "p99<=0ms"), "cannot be met by anything"),
+    ],
+)
+def test_bad_requests_end_before_anything_runs(run, arguments, complaint):
+    """Exit code 2, and a sentence with what is allowed."""
+    done = run(*arguments)
+    assert done.returncode == 2, done.stderr
+    assert complaint in done.stderr
