@@ -21,6 +21,7 @@ from bytemlperf.cli.ab_command import ab
 from bytemlperf.cli.backend_command import backend
 from bytemlperf.cli.compare_command import compare
 from bytemlperf.cli.export_command import export
+from bytemlperf.cli.history_command import history
 from bytemlperf.cli.import_command import import_results
 from bytemlperf.cli.measure_command import measure
 from bytemlperf.cli.merge_command import merge
@@ -30,7 +31,9 @@ from bytemlperf.cli.report_command import report
 from bytemlperf.cli.rerun_command import rerun
 from bytemlperf.cli.schema_command import schema
 from bytemlperf.cli.search_command import search
+from bytemlperf.cli.site_command import site
 from bytemlperf.cli.sweep_command import sweep, tune
+from bytemlperf.cli.system_command import system
 from bytemlperf.errors import BytemlperfError
 
 __all__ = ["run"]
@@ -61,12 +64,15 @@ app.command(ab)
 app.command(sweep)
 app.command(tune)
 app.command(search)
+app.command(system)
 app.command(backend)
 app.command(report)
 app.command(export)
 app.command(import_results, name="import")
 app.command(rerun)
 app.command(schema)
+app.command(site)
+app.command(history)
 
 
 def run(argv: Sequence[str]) -> int:

@@ -1,7 +1,7 @@
-"""The page that every run leaves beside its results.
+"""What every run leaves behind beside its results: a page, and a line in the history.
 
-Input: a run's folder. Output: where the page is, or why there is none. Whatever goes
-wrong here, the run and its exit code stay as they are.
+Input: a run's folder. Output: words about it. Whatever goes wrong here, the run and its
+exit code stay as they are.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from pathlib import Path
 
 import bytemlperf
 from bytemlperf.report.collect import collect_results
+from bytemlperf.report.history.store import add_results, history_path
 from bytemlperf.report.writing import write_reports
 from bytemlperf.runtime.clock import utc_now
 
-__all__ = ["leave_report"]
+__all__ = ["leave_report", "remember"]
 
 
 def leave_report(folder: Path) -> str:
@@ -31,3 +32,15 @@ def leave_report(folder: Path) -> str:
         first_line = str(error).partition("\n")[0]
         return f"not written: {type(error).__name__}: {first_line}"
     return str(path)
+
+
+def remember(folder: Path) -> str | None:
+    """Add a run to the history, and return why not if that fails."""
+    try:
+        path = history_path()
+        if path is not None:
+            add_results(path, collect_results([folder]))
+    except Exception as error:
+        first_line = str(error).partition("\n")[0]
+        return f"not written: {type(error).__name__}: {first_line}"
+    return None

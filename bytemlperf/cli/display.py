@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from bytemlperf.backends import list_backends
-from bytemlperf.cli.auto_report import leave_report
+from bytemlperf.cli.auto_report import leave_report, remember
 from bytemlperf.cli.dialogs import TerminalDialogs, can_ask
 from bytemlperf.cli.options import Cluster, Ui
 from bytemlperf.launch.cluster import run_cluster_session
@@ -62,7 +62,7 @@ def show_measurement(
             ask = TerminalDialogs(observer.paused) if is_asked else None
             index = run_session(request, observer, ask=ask)
     out = OutFolder(request.out_dir)
-    page = leave_report(out.path)
+    page, forgotten = leave_report(out.path), remember(out.path)
     if ui == "none":
         print(out.index)
         return index.exit_code
@@ -76,6 +76,8 @@ def show_measurement(
             console.print()
     console.print(invocation_report(index, results, out.index))
     console.print(f"  report {page}")
+    if forgotten is not None:
+        console.print(f"  history {forgotten}")
     for hardware_type in dict.fromkeys(entry.hardware_type for entry in index.tasks):
         path = out.ease(hardware_type)
         # Interrupted commands have none; one task says nothing about a zoo.

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from bytemlperf.engine.emitter import Emitter
 from bytemlperf.engine.loading import DEADLINE_BATCHES, Loaded
 from bytemlperf.engine.overhead import with_certificate
@@ -24,6 +26,11 @@ from bytemlperf.engine.point_plan import (
     PointPlan,
     warm_up_for,
     warm_up_seconds,
+)
+from bytemlperf.engine.resource_meter import (
+    read_counters,
+    resource_report,
+    resource_warnings,
 )
 from bytemlperf.report.schema import Point
 from bytemlperf.runtime import (
@@ -99,6 +106,7 @@ def measure_point(
         if plan.timeline_dir
         else None
     )
+    before = read_counters()
     recording = run_sync(
         loaded.predict,
         samples,
@@ -116,8 +124,14 @@ def measure_point(
         on_progress=lambda progress: _tell(emitter, progress, total, query_samples),
         start_gate=start_gate,
     )
+    used = resource_report(before, read_counters())
     point = point_from(
         recording, loaded, plan, scenario, batching, min_queries, timeline
+    )
+    point = msgspec.structs.replace(
+        point,
+        resources=used,
+        warnings=[*point.warnings, *resource_warnings(used)],
     )
     if recording.error is not None or start_gate is not None:
         # Others that began together with this one may still be measuring.

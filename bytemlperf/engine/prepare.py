@@ -48,6 +48,8 @@ __all__ = ["prepare_task"]
 PREPARE_DEADLINE_SECONDS = 1800.0
 MIN_SAMPLES = 64
 MAX_SAMPLES = 4096
+# What a core computes in double precision in about two minutes.
+MAX_REFERENCE_OPS = 2_000_000_000_000
 
 
 def prepare_task(job: PrepareJob, emitter: Emitter) -> None:
@@ -136,6 +138,27 @@ def sample_budget(info: ModelInfo) -> int:
     )
 
 
+def reference_count(wanted: int, ops_per_sample: int | None) -> int:
+    """Return how many samples the reference is computed for.
+
+    Parameters
+    ----------
+    wanted : int
+        As many as are asked for, >= 1.
+    ops_per_sample : int or None
+        Operations of one sample, if they are known.
+
+    Returns
+    -------
+    int
+        Fewer for a giant model, whose double precision takes minutes a sample; >= 2,
+        so that a batch is more than one sample, unless only one is wanted.
+    """
+    if not ops_per_sample:
+        return wanted
+    return min(wanted, max(2, MAX_REFERENCE_OPS // ops_per_sample))
+
+
 def info_reference(info: ModelInfo) -> str:
     """Say in words what the outputs are compared with."""
     return f"float64 PyTorch, eager, the same weights ({info.model})"
@@ -213,7 +236,9 @@ def _reference(
     if model.weights == "user":
         # Only the zoo's own weights have an eager twin to compare with.
         return None
-    count = min(job.reference_samples, samples.count)
+    count = reference_count(
+        min(job.reference_samples, samples.count), model.ops_per_sample
+    )
     key = hashlib.sha256(
         msgspec.json.encode([model.sha256, samples.key, count])
     ).hexdigest()[:32]

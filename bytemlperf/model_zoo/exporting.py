@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,11 +19,11 @@ from bytemlperf.model_zoo.legacy_fields import plain_name
 from bytemlperf.model_zoo.precision import (
     narrow_module,
     narrow_weights,
-    quantize_dynamic,
+    quantize,
 )
 from bytemlperf.model_zoo.schema import ModelInfo
 from bytemlperf.model_zoo.torchscript_file import trace_to_bytes
-from bytemlperf.model_zoo.weights import Weights
+from bytemlperf.model_zoo.weights import Array, Weights
 
 if TYPE_CHECKING:
     import onnx
@@ -48,6 +48,8 @@ STORED = {
 """Precisions that weights can be stored in, for each format."""
 
 OPSET = 17
+
+CALIBRATION_BATCHES, CALIBRATION_BATCH_SIZE = 8, 4
 
 MAX_ONNX_BYTES = 1_900_000_000
 """Weights of more bytes stand beside the graph: a protobuf ends at 2 GiB."""
@@ -188,7 +190,18 @@ def _write_onnx(
     onnx.checker.check_model(model)
     path.write_bytes(model.SerializeToString(deterministic=True))
     if info.model_precision == "INT8":
-        quantize_dynamic(path)
+        quantize(path, _calibration(info, architecture))
+
+
+def _calibration(
+    info: ModelInfo, architecture: Architecture
+) -> Iterator[dict[str, Array]]:
+    """Draw the batches that the scales of activations are measured with."""
+    drawn = (
+        architecture.example(CALIBRATION_BATCH_SIZE, seed)
+        for seed in range(CALIBRATION_BATCHES)
+    )
+    return (dict(zip(info.input_names, d.values(), strict=True)) for d in drawn)
 
 
 def _dynamic_axes(

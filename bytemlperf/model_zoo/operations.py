@@ -52,7 +52,8 @@ def _count(info: ModelInfo, architecture: Architecture, device: str) -> int:
     from torch.utils.flop_counter import FlopCounterMode
 
     with torch.device(device):
-        module = architecture.torch_module().eval()
+        # Parameters that ask for gradients make the counter follow them.
+        module = architecture.torch_module().eval().requires_grad_(False)
         inputs: dict[str, torch.Tensor] = {
             spec.name: torch.ones(spec.shape, dtype=getattr(torch, spec.dtype))
             for spec in info.tensors

@@ -9,6 +9,7 @@ the rounding of a half model in every answer.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from bytemlperf.model_zoo.weights import Array, Weights
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["narrow_module", "narrow_weights", "quantize_dynamic"]
+__all__ = ["narrow_module", "narrow_weights", "quantize"]
 
 
 def narrow_weights(weights: Weights) -> dict[str, Array]:
@@ -71,30 +72,54 @@ def narrow_module(module: torch.nn.Module) -> torch.nn.Module:
     return module
 
 
-def quantize_dynamic(path: Path) -> None:
-    """Quantise the matrix products of an ``.onnx`` file to eight bits.
+def quantize(path: Path, batches: Iterable[dict[str, Array]]) -> None:
+    """Quantise the products of an ``.onnx`` file to eight bits.
+
+    Weights become int8, one scale for each output channel. In a graph without
+    convolutions activations are quantised when they are known, one scale for each
+    tensor ("dynamic"); with convolutions by scales that are measured beforehand
+    ("static", as pairs of QuantizeLinear and DequantizeLinear). The rest stays float32.
 
     Parameters
     ----------
     path : Path
-        A float32 model; is replaced. Weights become int8, one scale for each output
-        channel; activations are quantised to uint8 when they are known, one scale for
-        each tensor. Everything else stays float32.
+        A float32 model; is replaced.
+    batches : iterable of dict of str to ndarray
+        Inputs to measure with; not looked at without convolutions.
     """
-    from onnxruntime.quantization import QuantType
-    from onnxruntime.quantization import quantize_dynamic as quantize
+    import onnx
+    from onnxruntime import quantization
 
+    class Reader(quantization.CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.left = iter(batches)
+
+        def get_next(self) -> dict[str, Array] | None:
+            return next(self.left, None)
+
+    graph = onnx.load(path, load_external_data=False).graph
     quantized = path.with_suffix(".int8.onnx")
     # It advises to optimise the graph first, which the runtime does when it loads it.
     logging.disable(logging.WARNING)
     try:
-        quantize(
-            path,
-            quantized,
-            op_types_to_quantize=["MatMul"],
-            per_channel=True,
-            weight_type=QuantType.QInt8,
-        )
+        if any(node.op_type == "Conv" for node in graph.node):
+            quantization.quantize_static(
+                path,
+                quantized,
+                Reader(),
+                quant_format=quantization.QuantFormat.QDQ,
+                per_channel=True,
+                activation_type=quantization.QuantType.QUInt8,
+                weight_type=quantization.QuantType.QInt8,
+            )
+        else:
+            quantization.quantize_dynamic(
+                path,
+                quantized,
+                op_types_to_quantize=["MatMul"],
+                per_channel=True,
+                weight_type=quantization.QuantType.QInt8,
+            )
     finally:
         logging.disable(logging.NOTSET)
     quantized.replace(path)

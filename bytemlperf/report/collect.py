@@ -79,7 +79,13 @@ def _files(path: Path) -> list[Path]:
         indexes = [path / INDEX_NAME] if (path / INDEX_NAME).exists() else []
         indexes = indexes or sorted(path.rglob(INDEX_NAME))
         files = [file for index in indexes for file in _indexed(index)]
-        files = files or sorted(path.rglob("result.json"))
+        # Imported ones have no index; what an index leaves out is of an older run.
+        folders = {index.parent for index in indexes}
+        files += [
+            file
+            for file in sorted(path.rglob("result.json"))
+            if not folders & set(file.parents)
+        ]
     elif path.name == INDEX_NAME:
         files = _indexed(path)
     elif path.exists():

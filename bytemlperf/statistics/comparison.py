@@ -25,7 +25,11 @@ from bytemlperf.statistics.blocks import (
     settled_batches,
 )
 from bytemlperf.statistics.order import min_count, percentile_share
-from bytemlperf.statistics.probability import student_cdf, student_quantile
+from bytemlperf.statistics.probability import (
+    normal_quantile,
+    student_cdf,
+    student_quantile,
+)
 
 __all__ = [
     "METRICS",
@@ -36,6 +40,7 @@ __all__ = [
     "compare_runs",
     "judge_comparisons",
     "metric_percentile",
+    "noise_between_runs",
 ]
 
 Verdict = Literal["faster", "slower", "same", "undecided"]
@@ -409,3 +414,48 @@ def _quantile(
         found[start : start + 100] = np.log(np.maximum(1, values[places]))
     variance = float(np.var(found)) * count / (count - 1)
     return value, variance, float(count - 1)
+
+
+def noise_between_runs(
+    tables: Sequence[BlockTable], *, metrics: Sequence[str] = METRICS, seed: int = 0
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Say how far runs of one thing are apart, and what that hides.
+
+    Parameters
+    ----------
+    tables : sequence of BlockTable
+        One a run, three or more, all of the same thing.
+    metrics : sequence of str
+        Those with too few queries, or of no known spread, are left out.
+    seed : int, default 0
+        Of the bootstrap.
+
+    Returns
+    -------
+    dict of str to float
+        Metric to the standard deviation of its logarithm between runs beyond what the
+        noise within them explains: sqrt(max(0, s^2 - mean of the variances within)).
+    dict of str to float
+        Metric to the smallest share that one run a side tells from noise at the 5 %
+        level in 80 % of cases: exp((t + z) s sqrt(2)) - 1, with t the 97.5th
+        percentile of Student's t of the runs and z the 80th of the normal distribution.
+    """
+    random = np.random.Generator(np.random.PCG64(seed))
+    noise: dict[str, float] = {}
+    detectable: dict[str, float] = {}
+    for metric in metrics:
+        percentile = metric_percentile(metric)
+        needed = 1 if percentile is None else min_count(percentile)
+        if min(int(table.query_counts.sum()) for table in tables) < needed:
+            continue
+        sides = [_side([table], metric, percentile, 1, random) for table in tables]
+        within = float(np.mean([side.variance for side in sides]))
+        if not math.isfinite(within):
+            continue
+        total = float(np.var([side.value for side in sides], ddof=1))
+        noise[metric] = math.sqrt(max(0.0, total - within))
+        # Runs that happen to agree do not make the noise within them go away.
+        spread = math.sqrt(max(total, within))
+        quantiles = student_quantile(0.975, len(tables) - 1) + normal_quantile(0.8)
+        detectable[metric] = math.expm1(quantiles * spread * math.sqrt(2))
+    return noise, detectable

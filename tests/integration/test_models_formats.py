@@ -342,6 +342,34 @@ def test_frameworks_and_precisions_share_their_weights() -> None:
         assert len({(i.builder, i.seed, i.weights) for i in infos}) == 1
 
 
+@pytest.mark.parametrize("family", ["bert", "resnet50"])
+def test_frameworks_agree_with_each_other(family: str, tmp_path: Path) -> None:
+    """One set of weights and one input: PyTorch, TensorFlow and ONNX answer alike."""
+    names = [f"{family}-{framework}-fp32" for framework in ("torch", "tf", "onnx")]
+    answers = []
+    for name in names:
+        info = load_model_info(name)
+        architecture = SMALL[str(info.builder)]()
+        folder = tmp_path / name
+        folder.mkdir()
+        weights = architecture.seeded_weights(3)
+        path = folder / export_model(info, architecture, weights, folder)
+        found = OPEN[info.model_format](path, info)(feeds_of(info, architecture, 3))
+        arrays = list(found.values())
+        if info.framework != "Tensorflow":
+            # TensorFlow's original stacks start and end, and gives probabilities.
+            arrays = [
+                np.stack(arrays, axis=-1)
+                if family == "bert"
+                else np.exp(arrays[0]) / np.exp(arrays[0]).sum(axis=1, keepdims=True)
+            ]
+        answers.append(arrays[0])
+    scale = np.abs(answers[0]).max()
+    for other in answers[1:]:
+        assert np.abs(answers[0] - other).max() < 1e-5 * scale
+    assert answers[0].std(axis=0).max() > 1e-3 * scale
+
+
 def test_weights_and_files_are_the_same_bits_in_other_processes(tmp_path: Path) -> None:
     """Neither hash seeds nor thread counts reach weights or artefacts."""
     code = (

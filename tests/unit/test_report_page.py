@@ -11,7 +11,7 @@ from sample_results import make_point, make_result
 from bytemlperf.errors import ConfigError
 from bytemlperf.report.collect import Collected, collect_results
 from bytemlperf.report.page import render_page
-from bytemlperf.report.page.render import script_json
+from bytemlperf.report.page.assemble import script_json
 from bytemlperf.report.point_names import point_names
 from bytemlperf.report.schema import SCHEMA_VERSION, InvocationIndex, TaskEntry
 from bytemlperf.report.storage import write_json_atomic

@@ -12,6 +12,7 @@ from bytemlperf.statistics.comparison import (
     MetricComparison,
     compare_runs,
     judge_comparisons,
+    noise_between_runs,
 )
 from bytemlperf.statistics.gate import check_gate, parse_gate
 
@@ -149,3 +150,14 @@ def test_nonsense_gates_are_refused(text, complaint):
     """Every malformed rule is a usage error."""
     with pytest.raises(ConfigError, match=complaint):
         parse_gate(text)
+
+
+def test_calibration_finds_the_noise_between_runs():
+    """Runs that differ by 5 % show about that; what one run hides is far more."""
+    rng = np.random.default_rng(17)
+    tables = [quiet(rng, drift, seconds=1.0) for drift in rng.lognormal(0, 0.05, 30)]
+    noise, detectable = noise_between_runs(tables, metrics=("qps", "mean", "p99.9"))
+    # 2,000 queries a run do not carry a p99.9.
+    assert set(noise) == set(detectable) == {"qps", "mean"}
+    assert 0.03 < noise["mean"] < 0.08
+    assert 0.1 < detectable["mean"] < 0.4

@@ -31,7 +31,10 @@ from bytemlperf.errors import CompileError
 __all__ = ["OnnxruntimeRuntime"]
 
 PROVIDERS = ["CPUExecutionProvider"]
-QUANTIZED = ("QLinear", "MatMulInteger", "ConvInteger", "DynamicQuantize", "QGemm")
+QUANTIZED = (
+    "QLinear", "QuantizeLinear", "MatMulInteger", "ConvInteger", "DynamicQuantize",
+    "QGemm",
+)  # fmt: skip
 
 
 class OnnxruntimeRuntime:

@@ -99,9 +99,9 @@ def make_unet(
             self.register_buffer("frequencies", exponents.exp(), persistent=False)
 
         def embed_time(
-            self, timestep: torch.Tensor, like: torch.Tensor
+            self, timestep: torch.Tensor, dtype: torch.dtype
         ) -> torch.Tensor:
-            angles = timestep[:, None].to(like.dtype) * self.frequencies.to(like.dtype)
+            angles = timestep[:, None].to(dtype) * self.frequencies.to(dtype)
             waves = torch.cat([angles.cos(), angles.sin()], dim=-1)
             first = nn.functional.silu(self.time_embedding.linear_1(waves))
             time: torch.Tensor = self.time_embedding.linear_2(first)

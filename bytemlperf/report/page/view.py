@@ -43,7 +43,8 @@ from bytemlperf.report.units import (
     format_seconds,
 )
 
-__all__ = ["SUMMARY_HEADINGS", "PageView", "Shown", "page_view", "summary_cells"]
+__all__ = ["SUMMARY_HEADINGS", "PageView", "Shown", "Tone", "page_view",
+           "summary_cells", "task_verdict"]  # fmt: skip
 
 SUMMARY_HEADINGS = (
     "task", "verdict", "samples/s", "batch size", "p50", "p99", "accuracy", "max diff",
@@ -232,7 +233,7 @@ def _beside(task: str, several: Sequence[Collected], key: str) -> list[Shown]:
 def _task(each: Collected, anchor: str, *, has_runs: bool) -> TaskSection:
     result = each.result
     named = _named(result)
-    verdict, tone = _verdict(result)
+    verdict, tone = task_verdict(result)
     figures = [
         throughput_latency([NamedPoint("", name, point) for name, point in named]),
         spectrum(named),
@@ -265,7 +266,7 @@ def _named(result: TaskResult) -> list[tuple[str, Point]]:
     return list(zip(point_names(result.points), result.points, strict=True))
 
 
-def _verdict(result: TaskResult) -> tuple[str, Tone]:
+def task_verdict(result: TaskResult) -> tuple[str, Tone]:
     """Return a word for a task, and how good it is."""
     is_perf = result.workload.get("test_perf", True)
     if result.status == "ok" and not result.points and is_perf:

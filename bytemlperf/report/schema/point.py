@@ -7,6 +7,7 @@ import msgspec
 from bytemlperf.report.schema.distribution import Distribution, SeriesSecond
 from bytemlperf.report.schema.load import LoadReport
 from bytemlperf.report.schema.overhead import OverheadReport
+from bytemlperf.report.schema.resources import ResourceReport
 from bytemlperf.report.schema.statistics import LatencyBlock, RunStatistics
 
 __all__ = ["Point", "SkippedPoint", "WarmUpReport"]
@@ -132,6 +133,8 @@ class Point(msgspec.Struct, frozen=True):
     client_kind, predict_path, path_reason : str
         What asked the queries, which thread called `predict`, and why so; empty in
         results of older versions and of several processes.
+    resources : ResourceReport or None
+        What it used of the machine; None where several processes loaded it.
     """
 
     batch_size: int
@@ -181,6 +184,7 @@ class Point(msgspec.Struct, frozen=True):
     client_kind: str = ""
     predict_path: str = ""
     path_reason: str = ""
+    resources: ResourceReport | None = None
 
 
 class SkippedPoint(msgspec.Struct, frozen=True):
