@@ -5,8 +5,9 @@ Measures
     32, with many clients; and a convolution over samples of 600 KB at batch 32. Clients
     are what a run has by itself, native ones in a lane; coroutine clients through the
     hand-over stand beside them in thorough windows. Throughput stands against a bare
-    loop that feeds fresh samples in random order and measures nothing; duty is the share of the predict thread's time that is spent
-    inside the model, as a share of the bare loop's own.
+    loop that feeds fresh samples in random order and measures nothing; duty is the
+    share of the predict thread's time that is spent inside the model, as a share of the
+    bare loop's own.
 
 Does not measure
     Latency under load, several predict threads, other frameworks. The second processor
