@@ -20,6 +20,7 @@ import bytemlperf
 from bytemlperf.cli.ab_command import ab
 from bytemlperf.cli.backend_command import backend
 from bytemlperf.cli.compare_command import compare
+from bytemlperf.cli.env_command import environments
 from bytemlperf.cli.export_command import export
 from bytemlperf.cli.history_command import history
 from bytemlperf.cli.import_command import import_results
@@ -66,6 +67,7 @@ app.command(tune)
 app.command(search)
 app.command(system)
 app.command(backend)
+app.command(environments)
 app.command(report)
 app.command(export)
 app.command(import_results, name="import")

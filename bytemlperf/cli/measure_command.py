@@ -121,6 +121,13 @@ def measure(
         judgement=judgement,
         silence_seconds=silence_seconds,
     )
+    for task in request.tasks:
+        if cluster.spread and task.workload.is_open:
+            raise ConfigError(
+                f"--spread shares clients between machines, but the scenario "
+                f"{task.workload.scenario} of {task.name} has none",
+                hint="leave --spread out, or measure a closed loop",
+            )
     if repeat > 1:
         from bytemlperf.cli.variants_display import show_repeats
 

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from bytemlperf.errors import ConfigError
 from bytemlperf.launch.environment import resolve_environment
 from bytemlperf.launch.hardware import CommandFinder
 from bytemlperf.launch.task_run import WorkerCommand
@@ -34,12 +35,16 @@ def command_finder(cache_dir: Path, progress: Callable[[str], None]) -> CommandF
     -------
     callable
         From a requirements file, or None, to a `WorkerCommand`. It raises what
-        `resolve_environment` raises.
+        `resolve_environment` raises, and `ConfigError` if ``BYTEMLPERF_WHEELS`` names
+        no folder: environments are installed from the wheels in it, and nothing else.
     """
 
     def find(requirements: Path | None) -> WorkerCommand:
         environment = resolve_environment(
-            requirements, cache_dir=cache_dir, progress=progress
+            requirements,
+            cache_dir=cache_dir,
+            offline_wheels=_wheels(os.environ.get("BYTEMLPERF_WHEELS")),
+            progress=progress,
         )
         return WorkerCommand(
             argv=(str(environment.python), "-m", ENGINE),
@@ -53,3 +58,16 @@ def command_finder(cache_dir: Path, progress: Callable[[str], None]) -> CommandF
         )
 
     return find
+
+
+def _wheels(given: str | None) -> Path | None:
+    """Return the folder of wheels to install from, if there is to be one."""
+    if not given:
+        return None
+    folder = Path(given).expanduser()
+    if not folder.is_dir():
+        raise ConfigError(
+            f"BYTEMLPERF_WHEELS is {given!r}: expected a folder of wheels",
+            hint="pip download -r requirements.txt -d FOLDER fills one",
+        )
+    return folder

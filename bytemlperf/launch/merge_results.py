@@ -16,6 +16,7 @@ from bytemlperf.engine.point_plan import MIN_QUERIES
 from bytemlperf.errors import ConfigError
 from bytemlperf.launch.assemble import missed_targets, task_status
 from bytemlperf.report.schema import Point, TaskResult
+from bytemlperf.workloads import OPEN_SCENARIOS
 
 __all__ = ["merge_results"]
 
@@ -92,6 +93,12 @@ def merge_results(results: Sequence[TaskResult]) -> TaskResult:
 
 def _clients(result: TaskResult) -> int:
     """Return how many clients a result was measured with."""
+    scenario = result.workload.get("scenario", "closed_loop")
+    if scenario in OPEN_SCENARIOS:
+        raise ConfigError(
+            f"{result.task}: the open loop {scenario} has no clients to add up",
+            hint="results of closed loops can be merged",
+        )
     clients = result.workload.get("clients")
     if not isinstance(clients, int) or clients < 1:
         raise ConfigError(

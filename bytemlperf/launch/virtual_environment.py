@@ -19,7 +19,7 @@ from pathlib import Path
 from bytemlperf.errors import BackendUnavailableError
 from bytemlperf.launch.process import start_guard, stop_guard
 
-__all__ = ["Progress", "is_complete", "make_virtual_environment", "python_of"]
+__all__ = ["MARKER", "Progress", "is_complete", "make_virtual_environment", "python_of"]
 
 Progress = Callable[[str], None]
 

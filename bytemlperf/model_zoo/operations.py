@@ -55,7 +55,12 @@ def _count(info: ModelInfo, architecture: Architecture, device: str) -> int:
         # Parameters that ask for gradients make the counter follow them.
         module = architecture.torch_module().eval().requires_grad_(False)
         inputs: dict[str, torch.Tensor] = {
-            spec.name: torch.ones(spec.shape, dtype=getattr(torch, spec.dtype))
+            spec.name: torch.full(
+                # One is no id where there is but one segment.
+                spec.shape,
+                0 if spec.high == 1 else 1,
+                dtype=getattr(torch, spec.dtype),
+            )
             for spec in info.tensors
         }
     counter = FlopCounterMode(display=False)

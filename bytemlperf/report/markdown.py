@@ -53,6 +53,9 @@ def render_markdown(
     """
     view = page_view(collected, generated_at_utc=generated_at_utc, version=version)
     parts = [f"## {_escape(view.title)} {_escape(view.subtitle)}"]
+    if view.compared is not None:
+        told = view.compared.sentences or [f"Not compared: {view.compared.refused}"]
+        parts += [f"**{_escape(sentence)}**" for sentence in told]
     for task, each in zip(view.tasks, collected, strict=True):
         parts += _task(task, each)
     parts += _hosts(view)

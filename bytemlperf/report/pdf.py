@@ -148,6 +148,11 @@ class _Document:
             self._text(view.title, self._title),
             self._text(view.subtitle, self._body),
         ]
+        if view.compared is not None:
+            told = view.compared.sentences or [f"Not compared: {view.compared.refused}"]
+            story += [self._text(sentence, self._heading) for sentence in told]
+            if view.compared.rows:
+                story += self._figures([Shown("ratios", view.compared.ratios)])
         for host in view.hosts:
             story.append(self._text("Host", self._heading))
             if len(view.hosts) > 1:

@@ -23,6 +23,7 @@ FRAMEWORK_MODULES = tuple(
         *("runtimes.torch_model", "runtimes.torch_program", "runtimes.onnx_split"),
         *(f"OPENVINO.{name}" for name in ("_compiled", "_conversion", "_placement")),
         "OPENVINO._requests",
+        "INDUCTOR._program",
     )
 )
 MODULES = sorted(

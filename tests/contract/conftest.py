@@ -74,6 +74,11 @@ CASES = {
     "OPENVINO-torch-export": ("OPENVINO", "Pytorch", _torch_export),
     "OPENVINO-tensorflow": ("OPENVINO", "Tensorflow", probe.saved_model),
     "OPENVINO-onnx": ("OPENVINO", "Onnx", probe.onnx_file),
+    "ONNXRUNTIME": ("ONNXRUNTIME", "Onnx", probe.onnx_file),
+    "INDUCTOR-torchscript": ("INDUCTOR", "Pytorch", probe.torchscript),
+    "INDUCTOR-torch-export": ("INDUCTOR", "Pytorch", _torch_export),
+    "GPU-torchscript": ("GPU", "Pytorch", probe.torchscript),
+    "GPU-onnx": ("GPU", "Onnx", probe.onnx_file),
 }
 
 
@@ -87,6 +92,10 @@ CASES = {
 def case(request, tmp_path_factory) -> Case:
     """One backend with its model, made once."""
     hardware_type, framework, make = CASES[request.param]
+    if hardware_type == "GPU":
+        torch = pytest.importorskip("torch")
+        if not torch.cuda.is_available():
+            pytest.skip("no CUDA device: torch.cuda.is_available() is False")
     folder = tmp_path_factory.mktemp(request.param)
     if hardware_type == "GOYA":
         shutil.copytree(SUPPORT / "GOYA", folder / "GOYA")

@@ -275,6 +275,18 @@ def test_interrupting_keeps_what_was_measured(cache, workload, tmp_path):
             ["--hardware_type", "NULL", "--scenario", "offline", "--iterations", "3"],
             "--iterations is about clients",
         ),
+        (
+            [
+                "--hardware_type",
+                "NULL",
+                "--scenario",
+                "offline",
+                "--launcher",
+                "ray",
+                "--spread",
+            ],
+            "--spread shares clients",
+        ),
         (["--hardware_type", "CPU", "--no-such"], "Unknown option"),
         (["--hardware_type", "NULL", "--out", "/proc/x"], "/proc/x"),
         (["--hardware_type", "CPU", "--model_path", "/nowhere"], "--model_path"),

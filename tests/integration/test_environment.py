@@ -14,9 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from bytemlperf.errors import BackendUnavailableError
+from bytemlperf.errors import (
+    BackendUnavailableError,
+    ConfigError,
+    UnknownNameError,
+)
 from bytemlperf.launch import environment, virtual_environment
+from bytemlperf.launch.command import command_finder
 from bytemlperf.launch.environment import Environment, resolve_environment
+from bytemlperf.launch.environments import list_environments, remove_environments
 
 pytestmark = pytest.mark.slow
 
@@ -173,3 +179,49 @@ def test_two_processes_make_one_environment(goya):
     made = [steps for steps in answers if any(s.startswith("making") for s in steps)]
     assert len(answers) == 2
     assert len(made) == 1
+
+
+def test_contradicting_pins_stand_side_by_side(goya):
+    """Two backends of one command need two versions of one package."""
+    root = goya.parents[1]
+    write_wheel(root / "wheels", "goya_sdk", "2.0")
+    other = root / "GAUDI"
+    other.mkdir()
+    (other / "requirements.txt").write_text("goya_sdk==2.0\n")
+    program = "import goya_sdk; print(goya_sdk.VERSION)"
+
+    both = [resolve(goya), resolve(other / "requirements.txt")]
+
+    assert [ask(found, program) for found in both] == ["1.0", "2.0"]
+
+
+def test_a_changed_file_makes_another_environment_and_both_can_go(goya):
+    """What an old file has made is listed, and removed by name, hardware or all."""
+    cache = goya.parents[1] / "cache"
+    first = resolve(goya)
+    write_wheel(goya.parents[1] / "wheels", "goya_sdk", "1.1")
+    goya.write_text("goya_sdk==1.1\n")
+    second = resolve(goya)
+    assert first.key != second.key
+
+    made = list_environments(cache)
+    assert {each.key for each in made} == {first.key, second.key}
+    assert all(each.bytes > 0 and each.requirements == str(goya) for each in made)
+    with pytest.raises(UnknownNameError, match="unknown environment 'GOYB'"):
+        remove_environments(cache, [first.key, "GOYB"])
+    assert len(list_environments(cache)) == 2
+    assert [each.key for each in remove_environments(cache, [first.key])] == [first.key]
+    assert [each.key for each in remove_environments(cache, ["goya"])] == [second.key]
+    assert list_environments(cache) == []
+    assert remove_environments(cache, ["all"]) == []
+
+
+def test_wheels_come_from_the_folder_that_is_named(goya, monkeypatch):
+    """A machine without a network is told where the wheels are, once."""
+    root = goya.parents[1]
+    find = command_finder(root / "cache", lambda text: None)
+    monkeypatch.setenv("BYTEMLPERF_WHEELS", str(root / "nowhere"))
+    with pytest.raises(ConfigError, match="expected a folder of wheels"):
+        find(goya)
+    monkeypatch.setenv("BYTEMLPERF_WHEELS", str(root / "wheels"))
+    assert find(goya).kind == "venv"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from reliability.command import Command
+from reliability.command import ROOT, Command
 
 from bytemlperf.report.schema import TaskResult
 from bytemlperf.report.storage import read_index, read_result
@@ -22,7 +22,7 @@ ray_cluster = pytest.importorskip("ray.cluster_utils", reason="Ray is not instal
 
 
 @pytest.fixture
-def cluster() -> Iterator[Any]:
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Start a head and a second node that says it has the hardware MARKED.
 
     Yields
@@ -30,6 +30,8 @@ def cluster() -> Iterator[Any]:
     Cluster
         Running.
     """
+    # The nodes' processes import this checkout, whatever is installed.
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     made = ray_cluster.Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     made.second = made.add_node(num_cpus=1, resources={"hardware_MARKED": 1})
     made.wait_for_nodes()

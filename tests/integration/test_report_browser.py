@@ -215,3 +215,33 @@ def test_two_hundred_points_stay_responsive(show):
     drawn = opened.page.locator(".plot[data-drawn]").count()
     assert drawn < opened.page.locator(".plot").count() / 4
     assert opened.messages == []
+
+
+def test_two_runs_say_which_is_faster(show):
+    """First of all, by how much, with an interval, in words, a figure and a table."""
+    invalid = make_point(8, query_count=60, invalid_reasons=["too few"])
+    slow = make_result(points=[make_point(1, query_count=600), invalid])
+    fast = make_result(
+        points=[make_point(1, query_count=600, service_ns=10_000_000, seed=9)]
+    )
+    both = [*collect(slow, run="old"), *collect(fast, run="new")]
+    opened = show(both)
+    opened.draw_all()
+
+    first = opened.page.locator("#verdict .card .big").first.inner_text()
+    assert first.startswith("Throughput of new is 2.")
+    rows = opened.page.locator("#comparison tbody tr")
+    assert rows.count() == 3
+    assert "[" in rows.first.inner_text()
+    assert opened.messages == []
+
+
+def test_runs_that_cannot_be_compared_say_why(show):
+    """Another model under the same name is no slower one."""
+    model = msgspec.structs.replace(make_result().model, sha256="c" * 64)
+    both = [
+        *collect(make_result(), run="old"),
+        *collect(make_result(model=model), run="new"),
+    ]
+    page = show(both).page
+    assert "Not compared: " in page.locator("#verdict").inner_text()

@@ -94,18 +94,27 @@ class Command:
         self._group: Path | None = None
         self._sibling: subprocess.Popen[str] | None = None
         self._process: subprocess.Popen[str] | None = None
+        self._iterations: tuple[str, ...] = ()
         self.notes: list[str] = []
+        # What runs the command behind it, such as in another network.
+        self.within: list[str] = []
 
-    def prepare(self, faults: dict[str, str]) -> None:
-        """Write the backend and the workload."""
+    def prepare(
+        self, faults: dict[str, str], workload: dict[str, object] | None = None
+    ) -> None:
+        """Write the backend and the workload, which is a closed loop unless told."""
         shutil.copytree(BACKEND, self.folder / "UNLUCKY", dirs_exist_ok=True)
         self.set_backend_faults(faults)
-        fields = {
+        fields: dict[str, object] = {
             "model": "widedeep-tf-fp32",
-            "clients": CLIENTS,
-            "iterations": ITERATIONS,
             "batch_sizes": [4, 8, 2],
         }
+        if workload:
+            fields |= workload
+        else:
+            fields |= {"clients": CLIENTS, "iterations": ITERATIONS}
+            # On the command line as well: then no time limit ends a slow point.
+            self._iterations = ("--iterations", str(ITERATIONS))
         (self.folder / "small.json").write_text(json.dumps(fields))
 
     def set_backend_faults(self, faults: dict[str, str]) -> None:
@@ -128,7 +137,7 @@ class Command:
             "--tasks", str(self.folder / "small.json"),
             "--hardware_type", "UNLUCKY",
             "--backend_path", str(self.folder / "UNLUCKY"),
-            "--iterations", str(ITERATIONS),
+            *self._iterations,
             "--out", str(self.out),
             "--ui", "plain",
         )  # fmt: skip
@@ -144,7 +153,14 @@ class Command:
         given = arguments or self.arguments
         self._lines = []
         with subprocess.Popen(
-            [*self._in_group(), sys.executable, "-m", "bytemlperf", *given],
+            [
+                *self.within,
+                *self._in_group(),
+                sys.executable,
+                "-m",
+                "bytemlperf",
+                *given,
+            ],
             env=self._env,
             cwd=self.folder,
             stdout=subprocess.DEVNULL,

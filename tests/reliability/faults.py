@@ -38,6 +38,8 @@ class Fault:
         Of the task, afterwards.
     arguments : tuple of str
         Added to the command line.
+    workload : dict
+        How load arrives, if not as a closed loop.
     says : str
         Must be in what the failures or warnings of the result say.
     is_begun : bool
@@ -54,6 +56,7 @@ class Fault:
     act: Callable[[Command], None] | None = None
     resumes: bool = False
     arguments: tuple[str, ...] = ()
+    workload: dict[str, object] = field(default_factory=dict)
     says: str = ""
     is_begun: bool = True
     needs_network: bool = False
@@ -141,6 +144,26 @@ def _parts() -> list[Fault]:
         Fault("SIGKILL of the command with two processes", (-9,), (4,),
               ("interrupted",), {"predict:8": "hang"},
               _sending("SIGKILL", "perf, batch 8"), resumes=True, arguments=two),
+    ]  # fmt: skip
+
+
+def _open_loops() -> list[Fault]:
+    load = {"scenario": "server", "rate": 100, "point_seconds": 0.5}
+    faults = [
+        Fault(f"{what} in predict of an open loop", *FAILED, {"predict:8": what},
+              workload=load)
+        for what in ("segfault", "raise")
+    ]  # fmt: skip
+    return [
+        *faults,
+        Fault("hang in predict of an open loop", *FAILED, {"predict:8": "hang"},
+              arguments=SILENCE, workload=load, says="hung"),
+        *(
+            Fault(f"{name} in an open loop", (code,), (4,), ("interrupted",),
+                  {"predict:8": "hang"}, _sending(name, "perf, batch 8"),
+                  resumes=True, workload=load)
+            for name, code in (("SIGINT", 130), ("SIGKILL", -9))
+        ),
     ]  # fmt: skip
 
 
@@ -314,6 +337,7 @@ FAULTS: tuple[Fault, ...] = (
     *_worker_faults(),
     *_hangs(),
     *_parts(),
+    *_open_loops(),
     *_signal_faults(),
     *_surroundings(),
 )

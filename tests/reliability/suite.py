@@ -58,7 +58,7 @@ class Outcome:
 def try_fault(fault: Fault, folder: Path, cache: Path, outcome: Outcome) -> None:
     """Run a fault once in an empty folder, and add what it left to the outcome."""
     command = Command(folder, cache)
-    command.prepare(fault.backend)
+    command.prepare(fault.backend, fault.workload)
     try:
         if fault.act is not None:
             try:
@@ -103,6 +103,7 @@ def _judge(fault: Fault, command: Command, code: int, outcome: Outcome) -> None:
         point.batch_size
         for point in result.points
         if point.query_count == CLIENTS * ITERATIONS
+        or (fault.workload and point.query_count)
     }
     outcome.lost_points += len(set(fault.points) - measured)
     if result.status not in fault.statuses:

@@ -8,18 +8,22 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from recording_observer import RecordingObserver
 from support.sample_results import make_point
 
 from bytemlperf.cli.options import Cluster
 from bytemlperf.engine.messages import Warned
 from bytemlperf.engine.point import distribution
 from bytemlperf.errors import ConfigError
+from bytemlperf.launch.cluster import run_cluster_session
 from bytemlperf.launch.cluster.follow import RecordStream
 from bytemlperf.launch.cluster.spread import merge_hosts
 from bytemlperf.launch.cluster.view import estimate_offset
 from bytemlperf.launch.journal import Journal
+from bytemlperf.launch.request import SessionRequest
 from bytemlperf.report.schema import Point
 from bytemlperf.runtime import Histogram
+from bytemlperf.workloads import Workload, WorkloadFile
 
 
 @given(
@@ -98,3 +102,17 @@ def test_a_cluster_without_its_launcher_is_refused(given):
     """An option that would be ignored is an error."""
     with pytest.raises(ConfigError, match="the launcher is local"):
         Cluster(**given).check()
+
+
+def test_an_open_loop_is_not_spread(tmp_path):
+    """Every machine would load at the whole rate; refused before Ray is looked for."""
+    workload = Workload(model="m", scenario="server", rate=5.0)
+    request = SessionRequest(
+        tasks=(WorkloadFile("t", tmp_path / "t.json", "f", workload),),
+        hardware_types=("NULL",),
+        out_dir=tmp_path / "out",
+        cache_dir=tmp_path / "cache",
+    )
+    with pytest.raises(ConfigError, match="open loop server has none"):
+        run_cluster_session(request, RecordingObserver(), spread=True)
+    assert not (tmp_path / "out").exists()

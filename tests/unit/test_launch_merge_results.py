@@ -54,3 +54,18 @@ def test_different_things_are_refused():
         merge_results([one, other])
     with pytest.raises(ConfigError, match="at least two"):
         merge_results([one])
+
+
+@pytest.mark.parametrize(
+    ("workload", "message"),
+    [
+        ({"scenario": "server", "rate": 5.0, "clients": 3}, "open loop server"),
+        ({"clients": "many"}, "expected a whole number"),
+        ({}, "expected a whole number"),
+    ],
+)
+def test_what_has_no_clients_is_not_added_up(workload, message):
+    """A rate of each is not the rate of all that the points would state."""
+    one = msgspec.structs.replace(share([1000] * 60, 4), workload=workload)
+    with pytest.raises(ConfigError, match=message):
+        merge_results([one, one])

@@ -25,12 +25,18 @@ from bytemlperf.backends.runtimes.runtime import (
     mixed_name,
     precision_name,
 )
-from bytemlperf.backends.runtimes.threads import ThreadPlan
-from bytemlperf.errors import CompileError
+from bytemlperf.errors import BackendUnavailableError, CompileError
 
 __all__ = ["OnnxruntimeRuntime"]
 
-PROVIDERS = ["CPUExecutionProvider"]
+PROCESSOR = "CPUExecutionProvider"
+LEVELS = {
+    "disable": "ORT_DISABLE_ALL",
+    "basic": "ORT_ENABLE_BASIC",
+    "extended": "ORT_ENABLE_EXTENDED",
+    "layout": "ORT_ENABLE_LAYOUT",
+    "all": "ORT_ENABLE_ALL",
+}
 QUANTIZED = (
     "QLinear", "QuantizeLinear", "MatMulInteger", "ConvInteger", "DynamicQuantize",
     "QGemm",
@@ -58,11 +64,11 @@ class OnnxruntimeRuntime:
     """
 
     def __init__(self, request: RuntimeRequest) -> None:
-        first = _session(request.model_path, request.threads)
+        first = _session(request)
         self._sessions: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._sessions.put(first)
         for _ in range(request.threads.instance_count - 1):
-            self._sessions.put(_session(request.model_path, request.threads))
+            self._sessions.put(_session(request))
         graph_inputs, graph_outputs = first.get_inputs(), first.get_outputs()
         self._inputs = bind(
             [info.name for info in request.inputs],
@@ -91,10 +97,17 @@ class OnnxruntimeRuntime:
                 {self._inputs[t.name]: _rows(t) for t in graph_inputs}, request.inputs
             ),
             optimizations={
-                "graph_optimization_level": "ORT_ENABLE_ALL",
-                "execution_mode": "ORT_SEQUENTIAL",
-                "zero_copy_inputs": True,
+                "graph_optimization_level": LEVELS[
+                    request.session.graph_optimization_level
+                ],
+                "execution_mode": "ORT_PARALLEL"
+                if request.session.is_parallel
+                else "ORT_SEQUENTIAL",
+                "execution_providers": first.get_providers(),
+                "zero_copy_inputs": request.session.providers[0] == PROCESSOR,
             },
+            placement=_placement(first),
+            executor=request.session.providers[0],
         )
 
     def predict(self, data: Feeds) -> dict[str, npt.NDArray[Any]]:
@@ -135,19 +148,50 @@ class _SourceFacts:
         self.operators = operators
 
 
-def _session(path: str, threads: ThreadPlan) -> Any:
+def _session(request: RuntimeRequest) -> Any:
+    path, choices = request.model_path, request.session
+    available = onnxruntime.get_available_providers()
+    absent = [name for name in choices.providers if name not in available]
+    if absent:
+        raise BackendUnavailableError(
+            f"this ONNX Runtime has no {', '.join(absent)}",
+            detail=f"it has {', '.join(available)}",
+            hint="install the distribution that brings it, such as onnxruntime-gpu",
+        )
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads.intra_op_threads
-    options.inter_op_num_threads = threads.inter_op_threads
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.intra_op_num_threads = request.threads.intra_op_threads
+    options.inter_op_num_threads = request.threads.inter_op_threads
+    modes = onnxruntime.ExecutionMode
+    options.execution_mode = (
+        modes.ORT_PARALLEL if choices.is_parallel else modes.ORT_SEQUENTIAL
+    )
+    options.graph_optimization_level = getattr(
+        onnxruntime.GraphOptimizationLevel, LEVELS[choices.graph_optimization_level]
+    )
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    providers: list[Any] = [(choices.providers[0], dict(choices.provider_options))]
+    providers += [name for name in choices.providers[1:] if name != PROCESSOR]
+    if choices.providers[0] != PROCESSOR:
+        providers.append(PROCESSOR)
     try:
-        return onnxruntime.InferenceSession(path, options, providers=PROVIDERS)
+        return onnxruntime.InferenceSession(path, options, providers=providers)
     except Exception as error:  # ONNX Runtime's exceptions share no other base
         raise CompileError(
             f"model_info.model_path: ONNX Runtime cannot load {path}",
             detail=f"{type(error).__name__}: {error}",
         ) from error
+
+
+def _placement(session: Any) -> dict[str, dict[str, int]]:
+    """Return the operators by execution provider; empty if this version tells none."""
+    ask = getattr(session, "get_provider_graph_assignment_info", None)
+    if ask is None:
+        return {}
+    placed: dict[str, Counter[str]] = {}
+    for subgraph in ask():
+        kinds = placed.setdefault(subgraph.ep_name, Counter())
+        kinds.update(node.op_type for node in subgraph.get_nodes())
+    return {name: dict(kinds) for name, kinds in placed.items()}
 
 
 def _bind_outputs(request: RuntimeRequest, actual: list[str]) -> dict[str, str]:

@@ -37,6 +37,27 @@ PRECISION_NAMES = {
 }
 
 
+class SessionChoices(msgspec.Struct, frozen=True):
+    """How ONNX Runtime runs a model.
+
+    Parameters
+    ----------
+    providers : tuple of str
+        Execution providers by preference; the processor's is added as the last.
+    provider_options : dict of str to str
+        Of the first provider.
+    graph_optimization_level : str
+        ``"disable"``, ``"basic"``, ``"extended"``, ``"layout"`` or ``"all"``.
+    is_parallel : bool
+        Whether operators that do not wait for each other run at once.
+    """
+
+    providers: tuple[str, ...] = ("CPUExecutionProvider",)
+    provider_options: dict[str, str] = {}
+    graph_optimization_level: str = "all"
+    is_parallel: bool = False
+
+
 class RuntimeRequest(msgspec.Struct, frozen=True):
     """What a runtime is asked to open.
 
@@ -48,12 +69,18 @@ class RuntimeRequest(msgspec.Struct, frozen=True):
         As the model's description declares them; empty if it does not.
     threads : ThreadPlan
         To be applied.
+    device : str
+        ``"cpu"``, or a device as PyTorch names it, such as ``"cuda:0"``.
+    session : SessionChoices
+        For ONNX models.
     """
 
     model_path: str
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
     threads: ThreadPlan
+    device: str = "cpu"
+    session: SessionChoices = SessionChoices()
 
 
 class ModelFacts(msgspec.Struct, frozen=True):
@@ -81,6 +108,10 @@ class ModelFacts(msgspec.Struct, frozen=True):
     arithmetic : str
         What products and convolutions are computed in, such as ``"fp32"``; empty if the
         graph has none whose type is known.
+    placement : dict of str to dict of str to int
+        Operators by type, by who runs them; empty if the framework does not tell.
+    executor : str
+        Whose operators in `placement` count as compiled.
     """
 
     framework_version: str
@@ -94,6 +125,8 @@ class ModelFacts(msgspec.Struct, frozen=True):
     optimizations: dict[str, Any]
     warnings: tuple[str, ...] = ()
     arithmetic: str = ""
+    placement: dict[str, dict[str, int]] = {}
+    executor: str = ""
 
 
 class Runtime(Protocol):

@@ -23,7 +23,7 @@ from bytemlperf.backends.runtimes.runtime import (
     mixed_name,
 )
 from bytemlperf.backends.runtimes.torch_program import Program, open_program
-from bytemlperf.errors import CompileError, PredictError
+from bytemlperf.errors import BackendUnavailableError, CompileError, PredictError
 
 __all__ = ["TorchRuntime"]
 
@@ -40,6 +40,8 @@ class TorchRuntime:
     ------
     CompileError
         The file is neither format, or takes other inputs than declared.
+    BackendUnavailableError
+        The device is not there.
 
     Notes
     -----
@@ -52,7 +54,8 @@ class TorchRuntime:
         self._threads = request.threads
         self._local = threading.local()
         warning = self._set_threads()
-        program = open_program(request.model_path)
+        self._device = _device(request.device)
+        program = open_program(request.model_path, request.device)
         self._program = program
         self._order = _argument_order(program, request.inputs)
         self._outputs = tuple(info.name for info in request.outputs)
@@ -72,7 +75,9 @@ class TorchRuntime:
             ),
             optimizations={
                 **program.optimizations,
-                "zero_copy_inputs": not program.writes_inputs,
+                "device": str(self._device),
+                "zero_copy_inputs": self._device.type == "cpu"
+                and not program.writes_inputs,
             },
             warnings=(warning,) if warning else (),
         )
@@ -101,7 +106,9 @@ class TorchRuntime:
             self._local.is_ready = True
         program = self._program
         tensors = [torch.from_dlpack(feed(data, name)) for name in self._order]
-        if program.writes_inputs:
+        if self._device.type != "cpu":
+            tensors = [tensor.to(self._device) for tensor in tensors]
+        elif program.writes_inputs:
             tensors = [tensor.clone() for tensor in tensors]
         positional = len(tensors) - len(program.keywords)
         with torch.inference_mode():
@@ -121,7 +128,8 @@ class TorchRuntime:
                 tensor = tensor.float()  # numpy has no bfloat16
             if tensor.untyped_storage().data_ptr() in storages:
                 tensor = tensor.clone()
-            arrays[name] = np.ascontiguousarray(tensor.detach().numpy())
+            # From another device this waits until the work is done, and copies.
+            arrays[name] = np.ascontiguousarray(tensor.detach().cpu().numpy())
         return arrays
 
     def _set_threads(self) -> str | None:
@@ -138,6 +146,21 @@ class TorchRuntime:
                     f"instead of {wanted}: it was already running"
                 )
         return None
+
+
+def _device(name: str) -> Any:
+    """Return a device that is there."""
+    device = torch.device(name)
+    if device.type == "cpu":
+        return device
+    accelerator = getattr(torch, device.type, None)
+    if accelerator is None or not accelerator.is_available():
+        raise BackendUnavailableError(
+            f"PyTorch {torch.__version__} sees no device {name!r}",
+            detail=f"torch.{device.type}.is_available() is False",
+            hint="it takes the device, its driver and a PyTorch built for it",
+        )
+    return device
 
 
 def _argument_order(

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from torch.export.passes import move_to_device_pass
 
 from bytemlperf.backends.runtimes.runtime import precision_name
 from bytemlperf.errors import CompileError
@@ -61,13 +62,15 @@ class Program:
         self.optimizations: dict[str, Any] = {}
 
 
-def open_program(path: str) -> Program:
+def open_program(path: str, device: str = "cpu") -> Program:
     """Open a model file; the name's end tells the format.
 
     Parameters
     ----------
     path : str
         ``.pt2`` for torch.export, anything else for TorchScript.
+    device : str
+        Where its weights go.
 
     Returns
     -------
@@ -79,16 +82,17 @@ def open_program(path: str) -> Program:
     CompileError
         The file is not of that format.
     """
-    return _open_export(path) if path.endswith(".pt2") else _open_script(path)
+    is_export = path.endswith(".pt2")
+    return _open_export(path, device) if is_export else _open_script(path, device)
 
 
-def _open_script(path: str) -> Program:
+def _open_script(path: str, device: str) -> Program:
     """Load TorchScript, and optimise it for the processor."""
     with warnings.catch_warnings():
         # TorchScript is deprecated, and it is the format these models come in.
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
-            script = torch.jit.load(path, map_location="cpu").eval()
+            script = torch.jit.load(path, map_location=device).eval()
         except RuntimeError as error:
             raise CompileError(
                 f"model_info.model_path: {path} is not TorchScript",
@@ -134,7 +138,7 @@ def _optimize(program: Program, script: Any, weights: list[Any]) -> None:
     program.call = frozen
 
 
-def _open_export(path: str) -> Program:
+def _open_export(path: str, device: str) -> Program:
     """Load a torch.export program; it has been optimised when it was exported."""
     try:
         exported = torch.export.load(path)
@@ -156,6 +160,8 @@ def _open_export(path: str) -> Program:
     call_spec = exported.module_call_graph[0].signature.in_spec
     program.keywords = tuple(call_spec.child(1).context or ())
     program.rows = _export_rows(exported, signature.user_inputs)
+    if device != "cpu":
+        exported = move_to_device_pass(exported, device)
     program.call = exported.module()
     program.optimizations = {"graph_optimization_level": "none"}
     return program

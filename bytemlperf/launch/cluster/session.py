@@ -10,7 +10,7 @@ from collections import deque
 
 from bytemlperf.backends import BackendInfo
 from bytemlperf.engine.messages import Finished
-from bytemlperf.errors import WorkerError
+from bytemlperf.errors import ConfigError, WorkerError
 from bytemlperf.launch.cluster.follow import FollowedTask
 from bytemlperf.launch.cluster.spread import measure_spread
 from bytemlperf.launch.cluster.view import Host, HostLostError, connected
@@ -71,6 +71,8 @@ def run_cluster_session(
     StorageError
         A result cannot be written.
     """
+    if spread:
+        _check_spread(request)
     sha256_by_task = hash_models(request)
     infos = find_backends(request)
     if request.resume:
@@ -84,6 +86,17 @@ def run_cluster_session(
                 request, observer, out, interruption, hosts, sha256_by_task
             )
             return session.run(infos, spread=spread)
+
+
+def _check_spread(request: SessionRequest) -> None:
+    """Refuse what would be loaded with another rate than was asked for."""
+    for task in request.tasks:
+        if task.workload.is_open:
+            raise ConfigError(
+                f"{task.name}: --spread shares clients, and the open loop "
+                f"{task.workload.scenario} has none",
+                hint="leave --spread out: each machine then runs whole tasks",
+            )
 
 
 class _ClusterSession:

@@ -17,6 +17,7 @@ import bytemlperf
 from bytemlperf.errors import ConfigError
 from bytemlperf.launch.cluster.node import Node
 from bytemlperf.launch.cluster.orders import NodeFacts, NodeNews, TaskOrder
+from bytemlperf.report.plain_text import clean_text
 from bytemlperf.report.schema import NodeEntry
 from bytemlperf.runtime.clock import now_ns
 
@@ -76,22 +77,34 @@ class Host:
         self._actor = actor
         self.name = name
         self.resources = resources
-        self.facts = msgspec.msgpack.decode(
-            self._call(actor.facts.remote()), type=NodeFacts
-        )
+        try:
+            self.facts = msgspec.msgpack.decode(
+                self._call(actor.facts.remote()), type=NodeFacts
+            )
+            pings = self._ping()
+        except HostLostError as error:
+            raise ConfigError(
+                f"node {name} does not answer as bytemlperf {bytemlperf.__version__}",
+                detail=str(error),
+                hint="install the same version on every node",
+            ) from error
         if self.facts.bytemlperf_version != bytemlperf.__version__:
             raise ConfigError(
                 f"node {name} runs bytemlperf {self.facts.bytemlperf_version}, this "
                 f"machine {bytemlperf.__version__}",
                 hint="install the same version on every node",
             )
+        self.offset_ns, self.round_trip_ns = estimate_offset(pings)
+        self.is_lost = False
+
+    def _ping(self) -> list[tuple[int, int, int]]:
+        """Exchange clock readings: sent, theirs, received."""
         pings = []
         for _ in range(PING_COUNT):
             sent_ns = now_ns()
-            theirs_ns = self._call(actor.now.remote())
+            theirs_ns = self._call(self._actor.now.remote())
             pings.append((sent_ns, theirs_ns, now_ns()))
-        self.offset_ns, self.round_trip_ns = estimate_offset(pings)
-        self.is_lost = False
+        return pings
 
     def has_hardware(self, hardware_type: str) -> bool:
         """Whether the node is labelled with a hardware type."""
@@ -156,7 +169,9 @@ class Host:
             return self._ray.get(reference, timeout=CALL_SECONDS)
         except (exceptions.RayActorError, exceptions.GetTimeoutError) as error:
             self.is_lost = True
-            raise HostLostError(type(error).__name__) from error
+            raise HostLostError(
+                clean_text(f"{type(error).__name__}: {error}")
+            ) from error
 
 
 def _check_address(address: str | None) -> None:

@@ -63,6 +63,7 @@ def render_page(
         back=back,
         raw=raw,
         view=view,
+        ratios=Shown("ratios", view.compared.ratios) if view.compared else None,
         summary_headings=SUMMARY_HEADINGS,
         summary_rows=[
             (section, summary_cells(each.result))
@@ -75,6 +76,8 @@ def render_page(
 
 
 def _all_shown(view: PageView) -> Iterable[Shown]:
+    if view.compared is not None:
+        yield Shown("ratios", view.compared.ratios)
     yield from view.figures
     for task in view.tasks:
         yield from task.figures

@@ -31,6 +31,7 @@ from bytemlperf.report.figures import (
     spectrum,
     throughput_latency,
 )
+from bytemlperf.report.page.compared import Compared, compared
 from bytemlperf.report.percentiles import shown_percentile
 from bytemlperf.report.plain_text import clean_text
 from bytemlperf.report.point_names import point_names
@@ -147,6 +148,7 @@ class PageView(msgspec.Struct, frozen=True):
     figures: list[Shown]
     headings: list[tuple[str, str]]
     rows: list[TableRow]
+    compared: Compared | None = None
 
 
 def page_view(
@@ -192,6 +194,7 @@ def page_view(
             *((column.key, column.heading) for column in POINT_COLUMNS),
         ],
         rows=_rows(collected),
+        compared=compared(collected),
     )  # fmt: skip
 
 

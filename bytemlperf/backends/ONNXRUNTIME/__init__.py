@@ -1,0 +1,1 @@
+"""ONNX Runtime, with a choice of execution providers."""
