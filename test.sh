@@ -10,7 +10,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$root/scripts/venv.sh"
 
 ensure_venv "$root/.venv-test" 4096 --editable '.[test,dev]' \
-    --requirement bytemlperf/backends/CPU/requirements.txt
+    --requirement bytemlperf/backends/CPU/requirements.txt \
+    --requirement bytemlperf/backends/OPENVINO/requirements.txt
 cd "$root"
 if [ $# -eq 0 ]; then
     bash scripts/lint.sh "$root/.venv-test/bin/python"

@@ -2,10 +2,12 @@
 
 Measures
     A perceptron of about 150 us a call on one thread of ONNX Runtime, at batch 1, 8 and
-    32, with many coroutine clients; and a convolution over samples of 600 KB at batch
-    32. Throughput stands against a bare loop that feeds fresh samples in random order
-    and measures nothing; duty is the share of the predict thread's time that is spent
-    inside the model, as a share of the bare loop's own.
+    32, with many clients; and a convolution over samples of 600 KB at batch 32. Clients
+    are what a run has by itself, native ones in a lane; coroutine clients through the
+    hand-over stand beside them in thorough windows. Throughput stands against a bare
+    loop that feeds fresh samples in random order and measures nothing; duty is the
+    share of the predict thread's time that is spent inside the model, as a share of the
+    bare loop's own.
 
 Does not measure
     Latency under load, several predict threads, other frameworks. The second processor
@@ -78,7 +80,7 @@ class _Pair:
         self.duties["bare"].append(self._model.duty)
         return window
 
-    def measure_ours(self, kind: ours.ClientKind = "task") -> Window:
+    def measure_ours(self, kind: ours.ClientKind = "native") -> Window:
         self._model.reset()
         case = self._case
         recording = self._runner.run(
@@ -91,7 +93,7 @@ class _Pair:
                 kind=kind,
             )
         )
-        if kind == "task":
+        if kind == "native":
             self.duties["ours"].append(self._model.duty)
             self.recordings.append(recording)
         return Window(recording.query_count, recording.window_ns, recording.cpu_ns)
@@ -161,17 +163,17 @@ def _measure_case(
         Contender(bare, pair.measure_bare),
         Contender(mine, pair.measure_ours),
     ]
-    native = f"{mine}, native clients"
+    tasks = f"{mine}, task clients"
     if settings.scale == "thorough":
-        contenders.append(Contender(native, lambda: pair.measure_ours("native")))
+        contenders.append(Contender(tasks, lambda: pair.measure_ours("task")))
     figures = measure_in_turns(contenders, settings.windows)
     result.add_costs(figures)
-    if figures.has(native):
-        result.details[f"{native}, throughput, x"] = figures.ratio(bare, native).median
+    if figures.has(tasks):
+        result.details[f"{tasks}, throughput, x"] = figures.ratio(bare, tasks).median
     result.judge(
         case.bar,
         figures.ratio(bare, mine),
-        f"{case.clients} task clients through a predict thread",
+        f"{case.clients} native clients in a lane",
     )
     result.details[f"{mine}, throughput by CPU time, x"] = figures.ratio(
         bare, mine, "cpu"

@@ -19,7 +19,7 @@ digest_of() { # arguments...
         cd "$root" || exit 1
         shopt -s nullglob
         sha256sum pyproject.toml setup.py scripts/venv.sh \
-            bytemlperf/_native/*.{pyx,pxd,h} bytemlperf/backends/CPU/requirements.txt
+            bytemlperf/_native/*.{pyx,pxd,h} bytemlperf/backends/*/requirements.txt
         printf '%s\n' "${PYTHON:-}" "$@"
     ) | sha256sum | cut -d ' ' -f 1
 }

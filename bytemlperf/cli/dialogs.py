@@ -37,10 +37,17 @@ class TerminalDialogs:
     ----------
     paused : callable
         Returns a context manager that keeps a running display out of the way.
+    left_alone : frozenset of str
+        Hardware types whose defaults are taken without a word.
     """
 
-    def __init__(self, paused: Callable[[], AbstractContextManager[object]]) -> None:
+    def __init__(
+        self,
+        paused: Callable[[], AbstractContextManager[object]],
+        left_alone: frozenset[str] = frozenset(),
+    ) -> None:
         self._paused = paused
+        self._left_alone = left_alone
 
     def __call__(
         self, hardware_type: str, questions: Sequence[Question]
@@ -64,6 +71,8 @@ class TerminalDialogs:
         KeyboardInterrupt
             The user left.
         """
+        if hardware_type in self._left_alone:
+            return {}
         import questionary
 
         with self._paused():

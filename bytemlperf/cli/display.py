@@ -49,7 +49,7 @@ def show_measurement(
     ui: Ui | None,
     cluster: Cluster = Cluster(),
     *,
-    may_ask: bool = False,
+    ask: bool | None = False,
 ) -> int:
     """Run, then print what a person wants to read: results on standard output."""
     with progress_observer(ui) as observer:
@@ -58,9 +58,17 @@ def show_measurement(
                 request, observer, address=cluster.address, spread=cluster.spread
             )
         else:
-            is_asked = may_ask and can_ask(ui)
-            ask = TerminalDialogs(observer.paused) if is_asked else None
-            index = run_session(request, observer, ask=ask)
+            asker = None
+            if ask is not False and can_ask(ui):
+                # Ours have defaults that fit: a command that is left alone should not
+                # wait for an answer that nobody cares about.
+                own = frozenset(
+                    info.hardware_type
+                    for info in list_backends(request.backend_path)
+                    if info.origin == "package"
+                )
+                asker = TerminalDialogs(observer.paused, frozenset() if ask else own)
+            index = run_session(request, observer, ask=asker)
     out = OutFolder(request.out_dir)
     page, forgotten = leave_report(out.path), remember(out.path)
     if ui == "none":

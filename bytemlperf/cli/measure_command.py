@@ -27,7 +27,7 @@ def measure(
     weights: Annotated[Weights, Parameter(group=HOW)] = "auto",
     keep_timeline: Annotated[bool, flag(HOW)] = False,
     answers: Annotated[Path | None, Parameter(group=HOW)] = None,
-    ask: Annotated[bool, flag(HOW, "--no_ask")] = True,
+    ask: Annotated[bool | None, flag(HOW, "--no_ask")] = None,
     hardware_card: Annotated[str, Parameter(group=HOW)] = "auto",
     repeat: Annotated[int, Parameter(group=HOW)] = 1,
     silence_seconds: Annotated[float | None, Parameter(group=HOW)] = None,
@@ -64,6 +64,7 @@ def measure(
         JSON file that answers the backend's questions; nobody is asked then.
     ask
         Ask the backend's questions, if there is a terminal; --no_ask takes defaults.
+        Left out: a backend's that does not come with the package.
     hardware_card
         Peaks of the device, to say what share was reached: a name such as nvidia-t4, a
         .json file, host, or none. auto: the host's for backends that run on it.
@@ -132,4 +133,4 @@ def measure(
         from bytemlperf.cli.variants_display import show_repeats
 
         return show_repeats(request, repeat, ui=places.ui)
-    return display.show_measurement(request, places.ui, cluster, may_ask=ask)
+    return display.show_measurement(request, places.ui, cluster, ask=ask)

@@ -15,7 +15,11 @@ from bytemlperf.cli import display
 from bytemlperf.cli.options import Overrides, Places, Weights
 from bytemlperf.cli.request import make_request, select_hardware, select_tasks
 from bytemlperf.errors import ConfigError
-from bytemlperf.report.beside import changed_facts, ratio_lines
+from bytemlperf.launch.noise_file import read_noise
+from bytemlperf.report.beside import changed_facts
+from bytemlperf.report.collect import collect_results
+from bytemlperf.report.comparing import compare_results
+from bytemlperf.report.comparison_text import comparison_view
 from bytemlperf.report.console import open_console
 from bytemlperf.report.schema import TaskResult
 from bytemlperf.report.storage import OutFolder, read_result
@@ -28,7 +32,7 @@ def run_again(
 ) -> int:
     """Measure again, then print the new result and how it stands to the old one."""
     old = read_result(path)
-    request = _check(old, path)
+    seed = _check(old, path)
     new_path = OutFolder(places.out).task(old.hardware_type, old.task).result
     if new_path.exists() and new_path.samefile(path):
         raise ConfigError(
@@ -38,24 +42,31 @@ def run_again(
         # A task is named by its file; the result has all of the workload's fields.
         workload = Path(folder) / f"{old.task}.json"
         workload.write_bytes(msgspec.json.encode(old.workload))
-        code = display.show_measurement(
-            make_request(
-                select_tasks(str(workload), Overrides(), quick=False),
-                places,
-                hardware_types=select_hardware(old.hardware_type, places.backend_path),
-                weights=weights,
-                seed=request,
-                answers=answers,
-            ),
-            places.ui,
+        request = make_request(
+            select_tasks(str(workload), Overrides(), quick=False),
+            places,
+            hardware_types=select_hardware(old.hardware_type, places.backend_path),
+            weights=weights,
+            seed=seed,
+            answers=answers,
         )
+        code = display.show_measurement(request, places.ui)
     if places.ui == "none" or not new_path.exists():
         return code
     new = read_result(new_path)
     console = open_console(sys.stdout)
     console.print(f"\nagain: {new_path}\nbefore: {path}\n")
-    for line in [*changed_facts(old, new), *ratio_lines(old, new)]:
+    for line in changed_facts(old, new):
         console.print(f"  {line}")
+    noise = read_noise(request.cache_dir)
+    # What differs was just said: whoever asks for a run again wants to see both.
+    comparison = compare_results(
+        collect_results([path, new_path]),
+        run_noise=noise.run_noise if noise else None,
+        detectable=noise.detectable if noise else None,
+        force=True,
+    )
+    console.print(comparison_view(comparison))
     return code
 
 

@@ -114,6 +114,9 @@ def point_from(
         load_ns=loaded.load_ns,
         loaded_batch_size=loaded.predict.loaded_batch_size,
         event_loop=recording.loop,
+        client_kind=recording.client_kind,
+        predict_path=recording.predict_path,
+        path_reason=recording.path_reason,
         warm_up=WarmUpReport(
             query_count=recording.warm_up.query_count,
             duration_ns=recording.warm_up.duration_ns,

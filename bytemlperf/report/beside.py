@@ -1,17 +1,13 @@
-"""Two results of one task beside each other: what differs, and by how much.
+"""Two results of one task beside each other: what was not the same for both.
 
-Input: results. Output: lines of text. Pure; no verdict on whether a ratio is more than
-chance, which takes the intervals of a comparison.
+Input: results. Output: lines of text. By how much they differ, a comparison says.
 """
 
 from __future__ import annotations
 
-from bytemlperf.report.percentiles import min_count
-from bytemlperf.report.point_names import point_names
-from bytemlperf.report.schema import Point, TaskResult
-from bytemlperf.report.units import format_duration_ns, format_rate
+from bytemlperf.report.schema import TaskResult
 
-__all__ = ["changed_facts", "ratio_lines"]
+__all__ = ["changed_facts"]
 
 
 def changed_facts(before: TaskResult, after: TaskResult) -> list[str]:
@@ -61,44 +57,3 @@ def changed_facts(before: TaskResult, after: TaskResult) -> list[str]:
 
 def _told(value: object) -> str:
     return "unknown" if value is None else str(value)
-
-
-def ratio_lines(before: TaskResult, after: TaskResult) -> list[str]:
-    """Say how each point that both have came out the second time.
-
-    Parameters
-    ----------
-    before, after : TaskResult
-        Of one task.
-
-    Returns
-    -------
-    list of str
-        One line a point, throughput and median latency.
-    """
-    old = dict(zip(point_names(before.points), before.points, strict=True))
-    new = dict(zip(point_names(after.points), after.points, strict=True))
-    lines = [
-        _ratio(name, old[name], point) for name, point in new.items() if name in old
-    ]
-    alone = [*(old.keys() - new.keys()), *(new.keys() - old.keys())]
-    if alone:
-        lines.append(f"in one of them only: {', '.join(sorted(alone))}")
-    return lines
-
-
-def _ratio(name: str, old: Point, new: Point) -> str:
-    invalid = [
-        which
-        for which, point in (("before", old), ("now", new))
-        if point.invalid_reasons
-    ]
-    rates = (old.throughput_samples_per_s, new.throughput_samples_per_s)
-    text = f"{name}: {format_rate(rates[0])} -> {format_rate(rates[1])} samples/s"
-    if rates[0]:
-        text += f" (x {rates[1] / rates[0]:.3f})"
-    if min(old.latency.count, new.latency.count) >= min_count(50):
-        medians = (old.latency.p50_ns, new.latency.p50_ns)
-        text += f", p50 {format_duration_ns(medians[0])} -> "
-        text += f"{format_duration_ns(medians[1])} (x {medians[1] / medians[0]:.3f})"
-    return f"{text}{'; INVALID ' + ' and '.join(invalid) if invalid else ''}"

@@ -334,6 +334,11 @@ def _load(points: Sequence[Point]) -> str | None:
     return (
         f"{load_words(point)}; {point.predict_threads} predict "
         f"{'thread' if point.predict_threads == 1 else 'threads'}, {point.event_loop}"
+        + (
+            f", {point.client_kind} clients by {point.predict_path}"
+            if point.client_kind and point.load is None
+            else ""
+        )
         + (f"; shared by {len(point.parts)} processes" if point.parts else "")
     )
 

@@ -15,6 +15,9 @@ from bytemlperf.report.schema.variants import VariantsResult
 
 pytestmark = pytest.mark.slow
 
+# NULL leaves little but the harness to measure: valid or not, it ran.
+RAN = {0, 4}
+
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory):
@@ -51,8 +54,7 @@ def test_a_sweep_measures_every_combination_and_resumes(run, tmp_path):
     """Two numbers of clients by two of threads; a second command runs nothing again."""
     asked = ("sweep", "--axis", "clients=1,2", "--axis", "instance_count=1,2")
     done = run(*asked)
-    # Nothing but the harness is left to measure on NULL: never valid.
-    assert done.returncode == 4, done.stderr
+    assert done.returncode in RAN, done.stderr
     result = read(tmp_path)
     assert result.is_complete
     assert [each.settings for each in result.variants] == [
@@ -77,7 +79,7 @@ def test_ab_runs_in_turn_and_compares(run, tmp_path):
         "ab", "--b", "clients=6", "--rounds", "3", "--format", "json",
         "--comparison", str(path), "--metrics", "qps,p50",
     )  # fmt: skip
-    assert done.returncode == 4, done.stderr
+    assert done.returncode in RAN, done.stderr
     order = [line for line in done.stderr.splitlines() if "variant " in line]
     assert [line.split("variant ")[1] for line in order] == [
         "a1", "b1", "b2", "a2", "a3", "b3",
@@ -89,8 +91,8 @@ def test_ab_runs_in_turn_and_compares(run, tmp_path):
 
 
 def test_tune_keeps_to_its_runs_and_says_that_nothing_is_usable(run, tmp_path):
-    """No NULL run is valid, so that there is no best: exit code 1, and a table."""
-    done = run("tune", "--axis", "clients=1,2", "--max_runs", "2")
+    """No run answers within 1 ns, so that there is no best: exit code 1, a table."""
+    done = run("tune", "--axis", "clients=1,2", "--max_runs", "2", "--slo", "p50<=1ns")
     assert done.returncode == 1, done.stderr
     assert read(tmp_path).best is None
     assert "none of them is valid" in done.stdout
@@ -125,14 +127,14 @@ def test_an_objective_nothing_can_meet_is_refused(run):
 def test_repeats_are_runs_of_their_own_and_resume(run, tmp_path):
     """Two repeats, a table of their spread; --resume finds both done."""
     done = run("--repeat", "2")
-    assert done.returncode == 4, done.stderr
+    assert done.returncode in RAN, done.stderr
     assert "spread" in done.stdout
     assert [each.name for each in read(tmp_path).variants] == ["repeat-1", "repeat-2"]
     again = subprocess.run(
         [sys.executable, "-m", "bytemlperf", "--resume", str(tmp_path / "out")],
         capture_output=True, text=True, timeout=110, check=False,
     )  # fmt: skip
-    assert again.returncode == 4, again.stderr
+    assert again.returncode == done.returncode, again.stderr
     assert again.stderr.count("was ended before") == 2
 
 

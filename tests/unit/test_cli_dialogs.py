@@ -39,6 +39,12 @@ def test_no_means_defaults():
     assert ask("n") == {}
 
 
+def test_the_packages_own_are_left_alone():
+    """A hardware type whose defaults are taken opens no dialog."""
+    dialogs = TerminalDialogs(nullcontext, frozenset({"GOYA"}))
+    assert dialogs("GOYA", QUESTIONS) == {}
+
+
 def test_every_kind_of_dialog():
     """Yes/no, typed text, a list, and text that may stay empty."""
     typed = "y" + "y" + "\x7f4" + ENTER + DOWN + ENTER + "npu0" + ENTER

@@ -109,8 +109,8 @@ class Roformer(SpanEncoder):
         if draw.name == POSITIONS:
             return rotation_table(*draw.shape)
         if draw.name == "classifier.weight":
-            # Wide enough for answers to differ: means over a thousand tokens hardly do.
-            return draw.normal(1.0)
+            # Logits of about 1: a sigmoid that is full says the same to every text.
+            return draw.normal(draw.shape[1] ** -0.5)
         return super().draw(draw)
 
     def example(self, batch_size: int, seed: int = 0) -> dict[str, Array]:

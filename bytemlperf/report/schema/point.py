@@ -130,6 +130,9 @@ class Point(msgspec.Struct, frozen=True):
         The window in at most 64 blocks of time, which intervals are computed from.
     statistics : RunStatistics or None
         How sure the figures are; None: no query was answered.
+    client_kind, predict_path, path_reason : str
+        What asked the queries, which thread called `predict`, and why so; empty in
+        results of older versions and of several processes.
     resources : ResourceReport or None
         What it used of the machine; None where several processes loaded it.
     """
@@ -178,6 +181,9 @@ class Point(msgspec.Struct, frozen=True):
     blocks: list[LatencyBlock] = []
     statistics: RunStatistics | None = None
     overhead: OverheadReport | None = None
+    client_kind: str = ""
+    predict_path: str = ""
+    path_reason: str = ""
     resources: ResourceReport | None = None
 
 
