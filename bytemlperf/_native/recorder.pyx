@@ -156,7 +156,7 @@ cdef class Recorder:
         return packed
 
     cdef void c_add_packed(self, bytes packed) noexcept:
-        """Add what `c_packed` made; of its extremes and its sum only cells are known."""
+        """Add what `c_packed` made: of extremes only the cells, of the sum nothing."""
         cdef const unsigned char* at = <const unsigned char*><const char*>packed
         cdef const unsigned char* end = at + len(packed)
         cdef int64_t cell = 0, first = -1, count = 0
