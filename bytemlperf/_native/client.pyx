@@ -15,6 +15,8 @@ from bytemlperf._native.answer cimport (
     ANSWER_IDLE,
     ANSWER_PENDING,
     Answer,
+    Waiter,
+    expect_object,
 )
 from bytemlperf._native.client_task cimport (
     SENT_ERROR,
@@ -203,7 +205,7 @@ cdef class Client(Answer):
         cdef int code = ISSUE_FULL
         if self.scheduled_ns < 0:
             self.scheduled_ns = population._start_ns
-        if not population._blocked:
+        if population._dispatcher.blocked_count == 0:
             code = population._dispatcher.c_issue(self, self.index, self.scheduled_ns)
         if code == ISSUE_FULL:
             self._state = ANSWER_PENDING
@@ -230,6 +232,7 @@ cdef class Client(Answer):
         return code
 
     cdef int c_wake(self) except -1:
+        cdef Waiter waiter
         self._state = ANSWER_DONE
         self._left -= 1
         self.scheduled_ns = self.observed_ns + self._population._think_ns
@@ -237,7 +240,17 @@ cdef class Client(Answer):
             self.is_open = False
         if self._coro is not None:
             return self._drive(None)
-        return self.c_resume_waiter()
+        waiter = self._waiter
+        if waiter is None:
+            return self.c_resume_waiter()
+        self._waiter = None
+        return waiter.c_resume(self)
+
+    cdef void c_expect(self, bint again) noexcept:
+        if self._coro is None:
+            Answer.c_expect(self, again)
+        elif again:
+            expect_object(self._coro, 4)
 
     cdef object _refuse(self):
         """Return from an await without an answer, or end the coroutine that awaits."""
