@@ -1,7 +1,5 @@
 from libc.stdint cimport int32_t, int64_t
 
-from bytemlperf._native.posix cimport prefetch
-
 cdef enum AnswerState:
     ANSWER_IDLE = 0
     ANSWER_PENDING = 1
@@ -13,7 +11,6 @@ cdef class Waiter:
     # What a drain can resume in place. Loop thread only.
     cdef int c_resume(self, Answer answer) except -1
     cdef int c_resume_soon(self, Answer answer) except -1
-    cdef void c_expect(self) noexcept
 
 
 cdef class Answer:
@@ -33,9 +30,6 @@ cdef class Answer:
 
     cdef int c_wake(self) except -1
     cdef int c_resume_waiter(self) except -1
-    # It will be woken soon; twice, the second time when what the first touched is near.
-    cdef void c_expect(self, bint again) noexcept
-
 
 cdef inline bint adopt(Answer answer, Waiter waiter) noexcept:
     """Have an answer wake a native waiter, as a stock task would add a callback."""
@@ -48,9 +42,3 @@ cdef inline bint adopt(Answer answer, Waiter waiter) noexcept:
     answer._asyncio_future_blocking = False
     answer._waiter = waiter
     return True
-
-
-cdef inline void expect_object(object thing, int lines) noexcept:
-    cdef int i
-    for i in range(lines):
-        prefetch(<const char*><void*>thing + 64 * i)

@@ -24,9 +24,6 @@ cdef class Waiter:
         """Go on in the loop's next turn: whoever calls may be a task itself."""
         raise NotImplementedError
 
-    cdef void c_expect(self) noexcept:
-        """Bring near what will be needed to go on."""
-
 
 cdef class Answer:
     """The answer to one query at a time, awaited by one task at a time.
@@ -45,14 +42,6 @@ cdef class Answer:
     def __cinit__(self, loop):
         self._loop = loop
         self._state = ANSWER_IDLE
-
-    cdef void c_expect(self, bint again) noexcept:
-        if self._waiter is None:
-            return
-        if again:
-            self._waiter.c_expect()
-        else:
-            expect_object(self._waiter, 3)
 
     cdef int c_wake(self) except -1:
         """Finish, and resume the waiter at once."""

@@ -16,7 +16,6 @@ from bytemlperf._native.answer cimport (
     ANSWER_PENDING,
     Answer,
     Waiter,
-    expect_object,
 )
 from bytemlperf._native.client_task cimport (
     SENT_ERROR,
@@ -163,7 +162,7 @@ cdef class Population:
             member.cancel()
             return 0
         client = <Client>member
-        if client._coro is None:
+        if client._coro is None or client._is_over:
             return 0
         if client._state == ANSWER_PENDING:
             client._state = ANSWER_ABANDONED
@@ -238,6 +237,8 @@ cdef class Client(Answer):
         self.scheduled_ns = self.observed_ns + self._population._think_ns
         if self._left <= 0 or self.outcome != OUTCOME_OK:
             self.is_open = False
+            if self._population.ends_closed and self._end_here():
+                return 0
         if self._coro is not None:
             return self._drive(None)
         waiter = self._waiter
@@ -246,11 +247,19 @@ cdef class Client(Answer):
         self._waiter = None
         return waiter.c_resume(self)
 
-    cdef void c_expect(self, bint again) noexcept:
-        if self._coro is None:
-            Answer.c_expect(self, again)
-        elif again:
-            expect_object(self._coro, 4)
+    cdef bint _end_here(self) except -1:
+        """End a coroutine that would end at its next await anyhow; whether it did.
+
+        An exception for each of many clients costs several queries, and its traceback
+        more memory than the client. What is left of the coroutine goes with it.
+        """
+        if self._coro is not None:
+            self._is_over = True
+            self._population.crew.c_leave(None)
+            return True
+        if isinstance(self._waiter, ClientTask):
+            return (<ClientTask>self._waiter).c_end_here()
+        return False
 
     cdef object _refuse(self):
         """Return from an await without an answer, or end the coroutine that awaits."""

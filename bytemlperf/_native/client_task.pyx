@@ -20,7 +20,7 @@ from cpython.contextvars cimport (
 )
 from cpython.ref cimport PyObject, Py_DECREF
 
-from bytemlperf._native.answer cimport Answer, adopt, expect_object
+from bytemlperf._native.answer cimport Answer, adopt
 from bytemlperf._native.current_task cimport (
     choose_table,
     enter_task,
@@ -178,10 +178,6 @@ cdef class ClientTask(Waiter):
         Py_DECREF(outcome)
         return self._go_on(sent, outcome)
 
-    cdef void c_expect(self) noexcept:
-        expect_object(self._context, 1)
-        expect_object(self._coro, 4)
-
     cdef int c_resume_soon(self, Answer answer) except -1:
         self._loop.call_soon(self._wake, answer, context=self._context)
         return 0
@@ -189,6 +185,14 @@ cdef class ClientTask(Waiter):
     cdef int c_start(self) except -1:
         """Take the first step; the caller leaves the last of such tasks."""
         return self.c_step(None, True)
+
+    cdef bint c_end_here(self) except -1:
+        """End without going on, unless there is a cancellation to deliver."""
+        if self._state != TASK_PENDING or self._must_cancel:
+            return False
+        self._fut_waiter = None
+        self._end(TASK_FINISHED, None)
+        return True
 
     def _step(self, error=None):
         """Go on, called by the loop in the task's context."""

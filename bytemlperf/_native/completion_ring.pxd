@@ -51,7 +51,6 @@ cdef class CompletionRing:
     cdef int64_t _mask
     cdef long long _row_tail            # producer writes; others may count rows by it
     cdef int64_t _row_head              # consumer only
-    cdef int64_t _known_rows            # consumer only: those before it were expected
     cdef long long* _batch_tail         # producer writes, consumer reads
     cdef long long* _batch_head         # consumer writes, producer reads
     cdef readonly int64_t capacity      # rows in flight at most

@@ -81,8 +81,6 @@ cdef class Dispatcher:
     cdef int _leave_tasks(self) except -1
     cdef int64_t _drain_rings(self, int64_t budget) except -1
     cdef int64_t _hand_out(self, int64_t budget) except -1
-    cdef void _expect_first(self, CompletionRing ring, int64_t known) noexcept
-    cdef void _expect(self, CompletionRing ring, int64_t at, int64_t known) noexcept
     cdef int _note(self, int64_t row_number, int64_t observed_ns, int outcome) except -1
     cdef int _fold_stamps(self) except -1
     cdef int _write_books(self) except -1

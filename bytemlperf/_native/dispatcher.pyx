@@ -4,12 +4,7 @@ cimport cython
 from cpython.ref cimport PyObject, Py_CLEAR, Py_INCREF
 from libc.stdint cimport int64_t
 
-from bytemlperf._native.answer cimport (
-    ANSWER_ABANDONED,
-    ANSWER_PENDING,
-    Answer,
-    expect_object,
-)
+from bytemlperf._native.answer cimport ANSWER_ABANDONED, ANSWER_PENDING, Answer
 from bytemlperf._native.batch_queue cimport (
     PUT_FULL,
     PUT_OK,
@@ -33,12 +28,7 @@ from bytemlperf._native.parking cimport (
     spin_budget,
     spin_step,
 )
-from bytemlperf._native.posix cimport (
-    load_acquire,
-    monotonic_ns,
-    prefetch,
-    store_release,
-)
+from bytemlperf._native.posix cimport load_acquire, monotonic_ns, store_release
 from bytemlperf._native.row_table cimport Row, RowTable, acquire_row, release_row
 from bytemlperf._native.timeline cimport FOLDED_TOGETHER, Stamps, Timeline
 
@@ -60,14 +50,6 @@ STOPPED_BY_REQUEST = STOP_ASKED
 # would keep timers and sockets waiting for ever.
 cdef int64_t DRAIN_BUDGET = 4096
 cdef int64_t FOREVER = 0x7FFFFFFFFFFFFFFF
-cdef enum:
-    # More clients than that, with all their objects, do not fit into a second level
-    # cache: what they touch is asked for so many rows ahead.
-    MANY_ROWS = 2048
-    FAR = 24
-    NEAR = 16
-    NEARER = 10
-    NEAREST = 5
 # And the time after which it gets one although the next answers are near.
 cdef int64_t MAX_DRAIN_NS = 1_000_000
 
@@ -348,18 +330,10 @@ cdef class Dispatcher:
         cdef CompletionRing ring = self._batch_ring
         cdef RowTable table = self._table
         cdef int64_t handed = 0
-        cdef int64_t known = -1
         cdef int64_t row_number, observed_ns
         cdef int outcome
         cdef Answer answer
-        if table.capacity >= MANY_ROWS:
-            known = load_acquire(&ring._row_tail)
-            if ring._row_head >= ring._known_rows:
-                self._expect_first(ring, known)
-            ring._known_rows = known
         while self._remaining and handed < budget:
-            if known >= 0:
-                self._expect(ring, ring._row_head, known)
             row_number = ring._rows[ring._row_head & ring._mask]
             ring._row_head += 1
             self._remaining -= 1
@@ -397,39 +371,6 @@ cdef class Dispatcher:
         self._put_pending()
         self._write_books()
         return handed
-
-    cdef void _expect_first(self, CompletionRing ring, int64_t known) noexcept:
-        """Begin to bring near what the first rows of a batch will touch."""
-        cdef int64_t ahead
-        for ahead in range(-FAR, 0):
-            self._expect(ring, ring._row_head + ahead, known)
-
-    cdef void _expect(self, CompletionRing ring, int64_t at, int64_t known) noexcept:
-        """Bring near what rows after this one will touch, link by link.
-
-        Each client is a chain of objects, and with more of them than caches hold every
-        link is waited for. So some rows ahead one link of each chain is asked for.
-        """
-        cdef RowTable table = self._table
-        cdef int64_t row
-        cdef PyObject* waiter
-        cdef int64_t head = ring._row_head
-        if at + FAR < known:
-            row = ring._rows[(at + FAR) & ring._mask]
-            prefetch(&table.waiters[row])
-            prefetch(&table.rows[row])
-        if head <= at + NEAR < known:
-            waiter = table.waiters[ring._rows[(at + NEAR) & ring._mask]]
-            if waiter != NULL:
-                expect_object(<object>waiter, 3)
-        if head <= at + NEARER < known:
-            waiter = table.waiters[ring._rows[(at + NEARER) & ring._mask]]
-            if waiter != NULL:
-                (<Answer>waiter).c_expect(False)
-        if head <= at + NEAREST < known:
-            waiter = table.waiters[ring._rows[(at + NEAREST) & ring._mask]]
-            if waiter != NULL:
-                (<Answer>waiter).c_expect(True)
 
     cdef int _note(self, int64_t row_number, int64_t observed_ns, int outcome) except -1:
         """Remember an answered row's stamps for the books; write others down at once."""

@@ -84,10 +84,6 @@ cdef extern from *:
     void full_fence "bytemlperf_fence"() nogil
 
 cdef extern from *:
-    # Begins to bring a cache line near; any address will do, a wrong one does nothing.
-    void prefetch "__builtin_prefetch"(const void* where) noexcept nogil
-
-cdef extern from *:
     """
     #include <sched.h>
     #include <sys/prctl.h>
