@@ -15,7 +15,13 @@ from bytemlperf.report.plain_text import clean_line
 from bytemlperf.report.schema import InvocationIndex, PhaseTime, TaskEntry, TaskResult
 from bytemlperf.report.units import format_seconds
 
-__all__ = ["TIME_HEADINGS", "format_clock", "time_rows", "time_table", "wall_time_words"]
+__all__ = [
+    "TIME_HEADINGS",
+    "format_clock",
+    "time_rows",
+    "time_table",
+    "wall_time_words",
+]
 
 # Columns, and the phases that each is the sum of.
 STAGES: dict[str, tuple[str, ...]] = {
@@ -158,4 +164,3 @@ def _by_stage(times: Sequence[PhaseTime], duration_seconds: float) -> dict[str, 
         for stage, phases in STAGES.items()
     }
     return shares | {OTHER: max(0.0, duration_seconds - sum(shares.values()))}
-

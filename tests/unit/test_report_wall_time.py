@@ -74,7 +74,8 @@ def test_a_task_says_it_in_a_line() -> None:
     """What took nothing is left out."""
     words = wall_time_words(timed())
     assert words == (
-        "2 min 20 s: prepare 1 min 31 s, start 5.0 s, load 3.0 s, perf 32 s, other 9.0 s"
+        "2 min 20 s: prepare 1 min 31 s, start 5.0 s, load 3.0 s, perf 32 s, "
+        "other 9.0 s"
     )
 
 
