@@ -87,7 +87,7 @@ def test_a_faithful_backend_keeps_every_rule(subject, name):
 
 @pytest.mark.slow
 def test_a_leak_does_not_hide_in_memory_that_others_freed(subject):
-    """Whatever ran before in the process: here 60 MB lie free below one that is kept."""
+    """Whatever ran before in the process: here 60 MB lie free below a block in use."""
     freed = [np.ones(4000, np.uint8) for _ in range(15_000)]
     kept = np.ones(4000, np.uint8)
     del freed
