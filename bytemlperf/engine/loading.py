@@ -19,13 +19,14 @@ from bytemlperf.engine.vendor_calls import vendor_call
 from bytemlperf.errors import LoadError
 from bytemlperf.runtime.clock import now_ns
 
-__all__ = ["DEADLINE_BATCHES", "Loaded", "load_batch_size"]
+__all__ = ["DEADLINE_BATCHES", "Loaded", "load_batch_size", "pilot_count"]
 
 LOAD_DEADLINE_SECONDS = 1800.0
 # A just-in-time compiler may work in the first two calls: the third tells the truth.
 # Slow models are not asked so often.
 PILOT_PREDICTS = 3
-MAX_PILOT_NS = 5_000_000_000
+MIN_PILOT_PREDICTS = 2
+MAX_PILOT_NS = 2_000_000_000
 # Silence of this many predicted batches means a hang, however slow the model is.
 DEADLINE_BATCHES = 20
 
@@ -132,7 +133,7 @@ def load_batch_size(
         for name, array in samples.items()
     }
     durations_ns: list[int] = []
-    while len(durations_ns) < 2 or (
+    while len(durations_ns) < MIN_PILOT_PREDICTS or (
         len(durations_ns) < PILOT_PREDICTS and sum(durations_ns) < MAX_PILOT_NS
     ):
         start_ns = now_ns()
@@ -146,6 +147,23 @@ def load_batch_size(
         batch_ns=durations_ns[-1],
         warnings=_fit_warnings(who, fitted, batch_size),
     )
+
+
+def pilot_count(batch_ns: int) -> int:
+    """Return how many pilot predicts a batch of this duration gets.
+
+    Parameters
+    ----------
+    batch_ns : int
+        Duration of one, >= 0.
+
+    Returns
+    -------
+    int
+        2 or 3.
+    """
+    is_slow = MIN_PILOT_PREDICTS * batch_ns >= MAX_PILOT_NS
+    return MIN_PILOT_PREDICTS if is_slow else PILOT_PREDICTS
 
 
 def _fit_warnings(who: str, predict: FittedPredict, batch_size: int) -> list[str]:
