@@ -6,6 +6,7 @@ Input: a loaded backend and samples. Output: a `Point`. The load generator is
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import msgspec
 
 from bytemlperf.engine.emitter import Emitter
 from bytemlperf.engine.host import usable_cores
+from bytemlperf.engine.left_behind import LeftBehind
 from bytemlperf.engine.loading import DEADLINE_BATCHES, Loaded
 from bytemlperf.engine.overhead import with_certificate
 from bytemlperf.engine.point import point_from
@@ -109,9 +111,18 @@ def measure_point(
         if plan.timeline_dir
         else None
     )
-    before = read_counters()
-    # What loaded the backend is held to where its threads were to be made.
-    with hold_this_thread(plan.cpus):
+
+    def on_progress(progress: Progress) -> None:
+        if not progress.is_warm_up:
+            left.look(progress.elapsed_ns)
+        _tell(emitter, progress, total, query_samples)
+
+    with (
+        contextlib.closing(LeftBehind(samples, loaded.predict.hardware_type)) as left,
+        # What loaded the backend is held to where its threads were to be made.
+        hold_this_thread(plan.cpus),
+    ):
+        before = read_counters()
         recording = run_sync(
             loaded.predict,
             samples,
@@ -126,23 +137,22 @@ def measure_point(
             ),
             warm_up=warm_up_for(warm_up_seconds(plan), loaded.batch_ns),
             timeline_path=timeline,
-            on_progress=lambda progress: _tell(emitter, progress, total, query_samples),
+            on_progress=on_progress,
             start_gate=start_gate,
             affinity=plan.affinity,
         )
-        usable = usable_cores()
-    used = resource_report(before, read_counters())
+        used = resource_report(before, read_counters())
+        reasons = left.reasons()
+        warnings = left.warnings(sum(recording.batch_size_counts.values()))
+        warnings += thread_warnings(recording, usable_cores())
     point = point_from(
         recording, loaded, plan, scenario, batching, min_queries, timeline
     )
     point = msgspec.structs.replace(
         point,
         resources=used,
-        warnings=[
-            *point.warnings,
-            *resource_warnings(used),
-            *thread_warnings(recording, usable),
-        ],
+        invalid_reasons=[*point.invalid_reasons, *reasons],
+        warnings=[*point.warnings, *resource_warnings(used), *warnings],
         affinity=str(plan.affinity) or None,
         threads=thread_groups(
             recording.threads, plan.affinity, window_ns=recording.window_ns
