@@ -174,7 +174,8 @@ class _Document:
     def _task(self, task: TaskSection, each: Collected) -> list[Any]:
         tone = self._colors.HexColor(TONES[task.tone]).hexval()[2:]
         run = f" ({task.run})" if task.run else ""
-        heading = f'<font color="#{tone}">{task.verdict}</font> {markup(task.title + run, BOLD)}'
+        title = markup(task.title + run, BOLD)
+        heading = f'<font color="#{tone}">{task.verdict}</font> {title}'
         story = [
             self._paragraph(heading, self._heading),
             self._pairs(task.answers[:-1]),

@@ -34,7 +34,7 @@ def test_every_letter_is_shown_or_escaped(text, shown):
 
 
 def test_words_from_right_to_left_are_turned_around_and_others_are_not():
-    """reportlab draws in the order given: the first Hebrew letter stands last."""
+    """Text is drawn in the order given: the first Hebrew letter stands last."""
     aleph, bet, gimel = "\u05d0", "\u05d1", "\u05d2"
     assert markup(f"m {aleph}{bet} {gimel} v2", "DejaVuSans") == (
         f"m {gimel} {bet}{aleph} v2"
