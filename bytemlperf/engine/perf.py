@@ -6,12 +6,14 @@ Input: a loaded backend and samples. Output: a `Point`. The load generator is
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from bytemlperf.engine.emitter import Emitter
+from bytemlperf.engine.left_behind import LeftBehind
 from bytemlperf.engine.loading import DEADLINE_BATCHES, Loaded
 from bytemlperf.engine.overhead import with_certificate
 from bytemlperf.engine.point import point_from
@@ -106,32 +108,42 @@ def measure_point(
         if plan.timeline_dir
         else None
     )
-    before = read_counters()
-    recording = run_sync(
-        loaded.predict,
-        samples,
-        scenario=scenario,
-        batching=batching,
-        seed=plan.seed,
-        schedule_seed=plan.load.schedule_seed,
-        limits=Limits(
-            # The schedule of an open loop is as long as it is.
-            max_seconds=None if plan.load.is_open else plan.point_seconds,
-            min_queries=min_queries,
-        ),
-        warm_up=warm_up_for(warm_up_seconds(plan), loaded.batch_ns),
-        timeline_path=timeline,
-        on_progress=lambda progress: _tell(emitter, progress, total, query_samples),
-        start_gate=start_gate,
-    )
-    used = resource_report(before, read_counters())
+
+    def on_progress(progress: Progress) -> None:
+        if not progress.is_warm_up:
+            left.look(progress.elapsed_ns)
+        _tell(emitter, progress, total, query_samples)
+
+    with contextlib.closing(LeftBehind(samples, loaded.predict.hardware_type)) as left:
+        before = read_counters()
+        recording = run_sync(
+            loaded.predict,
+            samples,
+            scenario=scenario,
+            batching=batching,
+            seed=plan.seed,
+            schedule_seed=plan.load.schedule_seed,
+            limits=Limits(
+                # The schedule of an open loop is as long as it is.
+                max_seconds=None if plan.load.is_open else plan.point_seconds,
+                min_queries=min_queries,
+            ),
+            warm_up=warm_up_for(warm_up_seconds(plan), loaded.batch_ns),
+            timeline_path=timeline,
+            on_progress=on_progress,
+            start_gate=start_gate,
+        )
+        used = resource_report(before, read_counters())
+        reasons = left.reasons()
+        warnings = left.warnings(sum(recording.batch_size_counts.values()))
     point = point_from(
         recording, loaded, plan, scenario, batching, min_queries, timeline
     )
     point = msgspec.structs.replace(
         point,
         resources=used,
-        warnings=[*point.warnings, *resource_warnings(used)],
+        invalid_reasons=[*point.invalid_reasons, *reasons],
+        warnings=[*point.warnings, *resource_warnings(used), *warnings],
     )
     if recording.error is not None or start_gate is not None:
         # Others that began together with this one may still be measuring.

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from bytemlperf._native.recorder import Recorder
+from bytemlperf._native.recorder import Recorder, unpacked_cells
 from bytemlperf._native.timeline import Timeline
 from bytemlperf.errors import ConfigError, PredictError
 from bytemlperf.statistics.hdr import cell_bounds, decode_counts, encode_counts
@@ -305,7 +305,7 @@ def blocks_from(timeline: Timeline) -> tuple[Block, ...]:
                 duration_ns=min(block_ns, end_ns - start_ns),
                 query_count=count,
                 sum_ns=sum_ns,
-                cells=np.frombuffer(cells, dtype=np.int64).reshape(-1, 2),
+                cells=np.frombuffer(unpacked_cells(cells), np.int64).reshape(-1, 2),
             )
         )
     return tuple(blocks)
