@@ -414,6 +414,7 @@ class _Session:
             on_host=runs_on_host(hardware.info, request.hardware_card),
             percentiles=request.percentiles,
             slos=request.slos,
+            perf_seconds_spent=run.perf_seconds_spent,
         )
 
 
