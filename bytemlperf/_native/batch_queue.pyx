@@ -4,8 +4,8 @@ A batch is formed late, by the thread that takes it: it is closed when `max_batc
 wait, or when the oldest of them is `max_delay_ns` old. Nothing is allocated after
 construction, and nobody holds the GIL while waiting.
 
-Marks such as Q1 name the steps of `tests/support/queue_model.py`, which walks through all
-their interleavings: change one here, and change it there.
+Marks such as Q1 name the steps of `tests/support/queue_model.py`, which walks
+through all their interleavings: change one here, and change it there.
 """
 
 cimport cython

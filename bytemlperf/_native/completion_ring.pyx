@@ -4,8 +4,8 @@ A `CompletionRing` carries row numbers and one record per batch from one predict
 thread to the loop thread, without a lock. A `Doorbell` wakes the loop, and only when it
 sleeps.
 
-Marks such as P2 name the steps of `tests/support/doorbell_model.py`, which walks through
-all their interleavings: change one here, and change it there.
+Marks such as P2 name the steps of `tests/support/doorbell_model.py`, which walks
+through all their interleavings: change one here, and change it there.
 """
 
 cimport cython
