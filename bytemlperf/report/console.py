@@ -20,7 +20,7 @@ from rich.text import Text
 from bytemlperf.report.certainty_table import CertaintyTable
 from bytemlperf.report.compile_facts import compile_details, compile_summary
 from bytemlperf.report.hardware_card import best_efficiency
-from bytemlperf.report.load_table import load_table, load_words
+from bytemlperf.report.load_table import affinity_words, load_table, load_words
 from bytemlperf.report.overhead_table import overhead_table
 from bytemlperf.report.parts_table import parts_table
 from bytemlperf.report.plain_text import clean_line, clean_text
@@ -347,6 +347,7 @@ def _load(points: Sequence[Point]) -> str | None:
             else ""
         )
         + (f"; shared by {len(point.parts)} processes" if point.parts else "")
+        + affinity_words(points)
     )
 
 
