@@ -233,7 +233,7 @@ def _compile(
 
 
 def _operators(signature: Any) -> Counter[str]:
-    """Count the signature's operators by type, and a function's at each of its calls."""
+    """Count operators by type, those of a function at each of its calls."""
     definition = signature.graph.as_graph_def()
     bodies = {
         function.signature.name: function.node_def
