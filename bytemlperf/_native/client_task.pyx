@@ -152,7 +152,7 @@ cdef class ClientTask(Waiter):
     # -- driving -----------------------------------------------------------------
 
     cdef int c_resume(self, Answer answer) except -1:
-        # As `c_step`, of which this is the common case: it awaits the same answer again.
+        # As `c_step`, of which this is the common case: it awaits the answer again.
         cdef PyObject* yielded = NULL
         cdef int sent
         if self._state != TASK_PENDING or self._must_cancel:

@@ -378,8 +378,10 @@ cdef class Dispatcher:
         self._write_books()
         return handed
 
-    cdef int _note(self, int64_t row_number, int64_t observed_ns, int outcome) except -1:
-        """Remember an answered row's stamps for the books; write others down at once."""
+    cdef int _note(
+        self, int64_t row_number, int64_t observed_ns, int outcome
+    ) except -1:
+        """Remember an answered row's stamps; write others down at once."""
         cdef Row* row = &self._table.rows[row_number]
         cdef Stamps* stamps
         if self._timeline is None:
