@@ -13,7 +13,6 @@ import msgspec
 
 from bytemlperf.report.collect import Collected
 from bytemlperf.report.columns import POINT_COLUMNS, Cell
-from bytemlperf.report.console import task_facts, task_notes
 from bytemlperf.report.figures import (
     Figure,
     NamedPoint,
@@ -36,6 +35,7 @@ from bytemlperf.report.percentiles import shown_percentile
 from bytemlperf.report.plain_text import clean_text
 from bytemlperf.report.point_names import point_names
 from bytemlperf.report.schema import Point, Provenance, TaskResult
+from bytemlperf.report.task_words import task_facts, task_notes
 from bytemlperf.report.units import (
     format_bytes,
     format_duration_ns,
