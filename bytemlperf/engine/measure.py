@@ -63,7 +63,12 @@ from bytemlperf.report.schema import (
     Provenance,
     SkippedPoint,
 )
-from bytemlperf.runtime import RNG_NAME, ArraySamples
+from bytemlperf.runtime import RNG_NAME, ArraySamples, parse_affinity
+from bytemlperf.runtime.affinity import (
+    allowed_cpus,
+    check_affinity,
+    hold_this_thread,
+)
 from bytemlperf.runtime.clock import utc_now
 from bytemlperf.workloads import Workload
 
@@ -120,16 +125,26 @@ class _Measurement:
         self._arrays: dict[str, npt.NDArray[Any]] = dict(
             open_arrays(job.prepared.samples)
         )
+        self._affinity = parse_affinity(self._workload.affinity)
+        self._cpus = allowed_cpus()
 
     def run(self) -> None:
         """Do every phase that is asked for and not yet done."""
+        check_affinity(self._affinity, self._cpus)
+        # Frameworks count the processors of the thread that loads them, and the threads
+        # that they make inherit its own.
+        with hold_this_thread(self._affinity.cpus_of("intra_op")):
+            self._run()
+
+    def _run(self) -> None:
         job, emitter = self._job, self._emitter
         emitter.phase("import", QUALITY_DEADLINE_SECONDS, job.hardware_type)
         path = Path(job.backend_path) if job.backend_path else None
         backend = create_backend(find_backend(job.hardware_type, path))
         version = str(vendor_call(job.hardware_type, "version", backend.version))
         if "describe" not in job.done_phases:
-            description = self._description(version)
+            with hold_this_thread(self._cpus):
+                description = self._description(version)
             emitter.record(description)
             busy = busy_host(description.provenance.host)
             if busy is not None:
@@ -295,6 +310,8 @@ class _Measurement:
             load=self._workload,
             percentiles=job.percentiles,
             slos=job.slos,
+            affinity=self._affinity,
+            cpus=self._cpus,
         )
         if job.timeline_dir is not None:
             Path(job.timeline_dir).mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from bytemlperf.engine.emitter import Emitter
+from bytemlperf.engine.host import usable_cores
 from bytemlperf.engine.left_behind import LeftBehind
 from bytemlperf.engine.loading import DEADLINE_BATCHES, Loaded
 from bytemlperf.engine.overhead import with_certificate
@@ -34,6 +35,7 @@ from bytemlperf.engine.resource_meter import (
     resource_report,
     resource_warnings,
 )
+from bytemlperf.engine.thread_report import thread_groups, thread_warnings
 from bytemlperf.report.schema import Point
 from bytemlperf.runtime import (
     ArraySamples,
@@ -41,6 +43,7 @@ from bytemlperf.runtime import (
     Progress,
     run_sync,
 )
+from bytemlperf.runtime.affinity import hold_this_thread
 
 __all__ = ["measure_point"]
 
@@ -114,7 +117,11 @@ def measure_point(
             left.look(progress.elapsed_ns)
         _tell(emitter, progress, total, query_samples)
 
-    with contextlib.closing(LeftBehind(samples, loaded.predict.hardware_type)) as left:
+    with (
+        contextlib.closing(LeftBehind(samples, loaded.predict.hardware_type)) as left,
+        # What loaded the backend is held to where its threads were to be made.
+        hold_this_thread(plan.cpus),
+    ):
         before = read_counters()
         recording = run_sync(
             loaded.predict,
@@ -132,10 +139,12 @@ def measure_point(
             timeline_path=timeline,
             on_progress=on_progress,
             start_gate=start_gate,
+            affinity=plan.affinity,
         )
         used = resource_report(before, read_counters())
         reasons = left.reasons()
         warnings = left.warnings(sum(recording.batch_size_counts.values()))
+        warnings += thread_warnings(recording, usable_cores())
     point = point_from(
         recording, loaded, plan, scenario, batching, min_queries, timeline
     )
@@ -144,13 +153,23 @@ def measure_point(
         resources=used,
         invalid_reasons=[*point.invalid_reasons, *reasons],
         warnings=[*point.warnings, *resource_warnings(used), *warnings],
+        affinity=str(plan.affinity) or None,
+        threads=thread_groups(
+            recording.threads, plan.affinity, window_ns=recording.window_ns
+        ),
     )
     if recording.error is not None or start_gate is not None:
         # Others that began together with this one may still be measuring.
         return point
-    return with_certificate(
-        point, scenario, batching, samples, schedule_seed=plan.load.schedule_seed
-    )
+    with hold_this_thread(plan.cpus):
+        return with_certificate(
+            point,
+            scenario,
+            batching,
+            samples,
+            schedule_seed=plan.load.schedule_seed,
+            affinity=plan.affinity,
+        )
 
 
 def _tell(emitter: Emitter, progress: Progress, total: int, query_samples: int) -> None:

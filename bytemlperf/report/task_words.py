@@ -14,7 +14,7 @@ from rich.text import Text
 
 from bytemlperf.report.compile_facts import compile_details, compile_summary
 from bytemlperf.report.hardware_card import best_efficiency
-from bytemlperf.report.load_table import load_words
+from bytemlperf.report.load_table import affinity_words, load_words
 from bytemlperf.report.plain_text import clean_text
 from bytemlperf.report.schema import (
     AccuracyReport,
@@ -140,6 +140,7 @@ def _load(points: Sequence[Point]) -> str | None:
             else ""
         )
         + (f"; shared by {len(point.parts)} processes" if point.parts else "")
+        + affinity_words(points)
     )
 
 

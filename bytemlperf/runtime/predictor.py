@@ -28,6 +28,7 @@ from bytemlperf._native.native_clients import NativeClients
 from bytemlperf._native.predict_loop import PredictLoop
 from bytemlperf._native.row_table import RowTable
 from bytemlperf._native.timeline import Timeline
+from bytemlperf.runtime.affinity import Affinity, hold_this_thread
 from bytemlperf.runtime.client_path import PredictPath
 from bytemlperf.runtime.hand_over import can_spin
 from bytemlperf.runtime.samples import Array
@@ -156,6 +157,8 @@ class Predictor:
         Native clients; 0: others issue.
     think_ns : int, default 0
         How long native clients think, ns.
+    affinity : Affinity
+        Where its threads are held.
 
     Notes
     -----
@@ -180,7 +183,9 @@ class Predictor:
         predict_path: PredictPath = "hand-over",
         native_client_count: int = 0,
         think_ns: int = 0,
+        affinity: Affinity = Affinity(),
     ) -> None:
+        self._affinity = affinity
         max_batch = batching.queries_per_batch(samples_per_query)
         self.is_forked = False
         self.queue = BatchQueue(
@@ -250,7 +255,6 @@ class Predictor:
         self._threads = list(self._make_threads())
 
     def _make_threads(self) -> Iterator[threading.Thread]:
-        # Daemons, so that an exit handler can still close the queue.
         if self._path == "loop lane":
             return
         clients = self.native_clients
@@ -258,21 +262,37 @@ class Predictor:
             name = f"bytemlperf-predict-{loop.thread_index}"
             if self._path == "lane":
                 assert clients is not None
-                yield threading.Thread(
-                    target=loop.serve_lane,
-                    args=(self._predict, clients),
-                    name=name,
-                    daemon=True,
+                yield self._thread(
+                    name, "predict", loop.serve_lane, self._predict, clients
                 )
             else:
-                yield threading.Thread(
-                    target=loop.serve, args=(self._predict,), name=name, daemon=True
-                )
+                yield self._thread(name, "predict", loop.serve, self._predict)
         if clients is not None and self._path == "hand-over":
-            self._clients_thread = threading.Thread(
-                target=clients.serve, name="bytemlperf-clients", daemon=True
+            self._clients_thread = self._thread(
+                "bytemlperf-clients", "loop", clients.serve
             )
             yield self._clients_thread
+
+    def _thread(
+        self, name: str, role: str, serve: Callable[..., object], *arguments: object
+    ) -> threading.Thread:
+        cpus = self._affinity.cpus_of(role)
+
+        def work() -> None:
+            with hold_this_thread(cpus):
+                serve(*arguments)
+
+        # A daemon, so that an exit handler can still close the queue.
+        return threading.Thread(target=work, name=name, daemon=True)
+
+    @property
+    def thread_roles(self) -> dict[int, str]:
+        """Role of each thread that was started, by the kernel's number."""
+        return {
+            thread.native_id: "loop" if thread is self._clients_thread else "predict"
+            for thread in self._threads
+            if thread.native_id is not None
+        }
 
     def _end_clients_thread(self) -> None:
         """Join it, which is at once: the loop needs the bell that it listens to."""

@@ -16,6 +16,8 @@ import numpy.typing as npt
 from bytemlperf._native.recorder import Recorder, unpacked_cells
 from bytemlperf._native.timeline import Timeline
 from bytemlperf.errors import ConfigError, PredictError
+from bytemlperf.runtime.affinity import Affinity
+from bytemlperf.runtime.thread_use import ThreadUse
 from bytemlperf.statistics.hdr import cell_bounds, decode_counts, encode_counts
 
 if TYPE_CHECKING:
@@ -393,3 +395,5 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
     predict_path: str = ""
     path_reason: str = ""
     load: LoadRecording | None = None
+    affinity: Affinity = Affinity()
+    threads: tuple[ThreadUse, ...] = ()

@@ -79,6 +79,12 @@ class Workload(Load, frozen=True, forbid_unknown_fields=True, kw_only=True):
                 f"expected processes = 1 with the open loop {self.scenario}, got "
                 f"{self.processes}: processes share clients, and it has none"
             )
+        if self.affinity is not None and self.processes > 1:
+            raise ValueError(
+                f"affinity = {self.affinity!r} is about the threads of one process, "
+                f"but there are processes = {self.processes}, each of which is held to "
+                "processors of its own"
+            )
         if self.processes > self.clients:
             raise ValueError(
                 f"expected processes of at most clients = {self.clients}, got "

@@ -42,6 +42,7 @@ from bytemlperf.report.schema.statistics import LatencyBlock, RunStatistics
 from bytemlperf.report.schema.subject import DatasetReport, ModelReport
 from bytemlperf.report.schema.target import DifferenceBins, TargetCheck
 from bytemlperf.report.schema.task import Failure, Status, TaskResult
+from bytemlperf.report.schema.threads import ThreadGroup
 from bytemlperf.report.schema.wall_time import PhaseTime
 
 __all__ = [
@@ -82,6 +83,7 @@ __all__ = [
     "TargetCheck",
     "TaskEntry",
     "TaskResult",
+    "ThreadGroup",
     "WarmUpReport",
     "WorstSample",
 ]
