@@ -117,7 +117,10 @@ def _variants(section: VariantsSection) -> list[str]:
 def _shown_table(table: ShownTable) -> str:
     rows = [
         [_escape(heading) for heading in table.headings],
-        ["---:" for _ in table.headings],
+        [
+            "---" if place in table.left else "---:"
+            for place in range(len(table.headings))
+        ],
         *([_escape(cell) for cell in row] for row in table.rows),
     ]
     text = "\n".join(f"| {' | '.join(row)} |" for row in rows)

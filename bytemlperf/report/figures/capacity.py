@@ -108,7 +108,7 @@ def rate_latency(result: VariantsResult, slos: Sequence[Slo]) -> Figure:
                 "x": x,
                 "y": y | {"field": "low"},
                 "y2": {"field": "high"},
-                "color": color | {"legend": None},
+                "color": color,
             },
         },
         {

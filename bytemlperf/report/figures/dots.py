@@ -68,7 +68,7 @@ def dots(
                     "y": y,
                     "x": axis | {"field": "low"},
                     "x2": {"field": "high"},
-                    "color": legend | {"legend": None},
+                    "color": legend,
                 },
             }
         )

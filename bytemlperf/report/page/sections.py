@@ -47,6 +47,8 @@ class ShownTable(msgspec.Struct, frozen=True):
         As many cells as headings; a cell may have several lines.
     key_count : int
         How many of the first cells name a row.
+    left : list of int
+        Which columns hold words, and not numbers.
     """
 
     title: str
@@ -54,6 +56,7 @@ class ShownTable(msgspec.Struct, frozen=True):
     rows: list[list[str]]
     note: str = ""
     key_count: int = 1
+    left: list[int] = []
 
 
 class PointSection(msgspec.Struct, frozen=True):
@@ -111,4 +114,5 @@ class VariantsSection(msgspec.Struct, frozen=True):
 
 def shown_table(title: str, table: TextTable, note: str = "") -> ShownTable:
     """Return the same table that a terminal shows, without its form."""
-    return ShownTable(title, table.headings, table.rows, note, table.key_count)
+    left = [place for place, column in enumerate(table.columns) if column.is_left]
+    return ShownTable(title, table.headings, table.rows, note, table.key_count, left)

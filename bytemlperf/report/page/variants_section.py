@@ -96,6 +96,7 @@ def _tables(result: VariantsResult) -> list[ShownTable]:
                 ],
                 note="A rate that is not shown to meet its objectives is tried once "
                 "more for longer, if it may meet them; it then counts as not met.",
+                left=[2, 3],
             )
         )  # fmt: skip
     return tables
