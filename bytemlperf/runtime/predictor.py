@@ -28,6 +28,7 @@ from bytemlperf._native.native_clients import NativeClients
 from bytemlperf._native.predict_loop import PredictLoop
 from bytemlperf._native.row_table import RowTable
 from bytemlperf._native.timeline import Timeline
+from bytemlperf.errors import InternalError
 from bytemlperf.runtime.affinity import Affinity, hold_this_thread
 from bytemlperf.runtime.client_path import PredictPath
 from bytemlperf.runtime.hand_over import can_spin
@@ -404,25 +405,26 @@ class Predictor:
         ended = self._loop.create_future()
 
         def drain_and_look() -> None:
-            have_exited = self._lane is not None or all(
-                loop.has_exited for loop in self._loops
-            )
+            # Draining clears the bell, so it goes before the look (step L1 of
+            # `doorbell_model`): a thread that ended in between would ring unheard.
             self.dispatcher.drain()
-            if have_exited:
-                self.dispatcher.discard()  # nobody is left to serve them
-            if have_exited and not self.table.in_flight_count and not ended.done():
+            if self._lane is None and not all(loop.has_exited for loop in self._loops):
+                return
+            self.dispatcher.drain()  # what they finished before they ended
+            self.dispatcher.discard()  # nobody is left to serve it
+            if not self.table.in_flight_count and not ended.done():
                 ended.set_result(None)
 
         def begin() -> None:
             if discard:
                 self.dispatcher.discard()
             self.queue.close()
-            self._bell.ring()
+            self._bell.ring()  # L3
 
         self.dispatcher.stop()
         if self._lane is not None:
             self._lane.close()
-        self._end_clients_thread()
+        self._end_clients_thread()  # L4 of `doorbell_model`
         self._loop.add_reader(self._bell.fd, drain_and_look)
         # Clients are resumed by discarding, so it must not run inside this task.
         self._loop.call_soon(begin)
@@ -439,8 +441,19 @@ class Predictor:
             self.abandon()
             _open_predictors.discard(self)
             self.space.open(everybody=True)
+        self._check_balance()
         if interruption is not None:
             raise interruption
+
+    def _check_balance(self) -> None:
+        """Every row that was put was taken or discarded, and is free again."""
+        queue = self.queue
+        if queue.put_count != queue.taken_count or self.table.in_flight_count:
+            raise InternalError(
+                f"{queue.put_count} rows were put into the queue, but "
+                f"{queue.taken_count} were taken, and "
+                f"{self.table.in_flight_count} are still in flight"
+            )
 
     def abandon(self) -> None:
         """Close the queue and join the threads, without a loop."""
