@@ -93,12 +93,11 @@ def main(arguments: list[str]) -> int:
         0; 2 without arguments.
     """
     if not arguments:
-        print(__doc__, file=sys.stderr)
+        sys.stderr.write(__doc__ or "")
         return 2
-    print(f"| {' | '.join(HEADINGS)} |")
-    print(f"|{'---|' * len(HEADINGS)}")
-    for each in collect_results([Path(argument) for argument in arguments]):
-        print(f"| {' | '.join(row(each.result))} |")
+    rows = [row(each.result) for each in collect_results([Path(a) for a in arguments])]
+    for cells in (list(HEADINGS), ["---"] * len(HEADINGS), *rows):
+        sys.stdout.write(f"| {' | '.join(cells)} |\n")
     return 0
 
 
