@@ -17,7 +17,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
     sys.path.insert(0, str(Path(__file__).parents[2]))
 
-with atheris.instrument_imports(include=["bytemlperf", "hdrh"]):
+with atheris.instrument_imports(include=["bytemlperf", "cyclopts", "hdrh"]):
     from reliability.fuzz_targets import TARGETS, seeds
 
 MAX_BYTES = 1 << 16
@@ -42,7 +42,7 @@ def main() -> None:
             "-timeout=10",
             f"-max_len={MAX_BYTES}",
             "-print_final_stats=1",
-            "-verbosity=0",
+            "-reload=0",
             f"-artifact_prefix={corpus}/",
             str(corpus),
         ],
