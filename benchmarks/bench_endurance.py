@@ -88,13 +88,14 @@ def measure(settings: Settings, result: ScriptResult) -> None:
     note = f"peak of {recording.query_count:,} queries less that after a second"
     if recording.query_count < _ALL:
         result.details["growth as measured, MiB"] = growth
-        seconds = [each[0] for each in later]
-        slope = float(np.polyfit(seconds, [each[1] for each in later], 1)[0])
+        # The last reading holds the finished recording too, which is made only once.
+        seconds, sizes = zip(*later[:-1], strict=True)
+        slope = float(np.polyfit(seconds, sizes, 1)[0])
         whole = _ALL * recording.window_ns / recording.query_count / 1e9
         growth = max(growth, slope * whole)
         note = (
             f"scaled to {_ALL:,} from {recording.query_count:,} queries by a line "
-            f"through {len(later)} readings; --queries {_ALL} measures it"
+            f"through {len(later) - 1} readings; --queries {_ALL} measures it"
         )
     result.judge("endurance/growth", Spread(growth, growth, growth), note)
 

@@ -3,6 +3,9 @@
 A batch is formed late, by the thread that takes it: it is closed when `max_batch` rows
 wait, or when the oldest of them is `max_delay_ns` old. Nothing is allocated after
 construction, and nobody holds the GIL while waiting.
+
+Marks such as Q1 name the steps of `tests/support/queue_model.py`, which walks
+through all their interleavings: change one here, and change it there.
 """
 
 cimport cython
@@ -119,7 +122,7 @@ cdef class BatchQueue:
     cdef void _wake_taker(self) noexcept nogil:
         # A taker already on its way will look at the queue anyway: one futex call
         # serves every put made until it is back with the mutex.
-        if self._waiting_takers > self._signalled_takers:
+        if self._waiting_takers > self._signalled_takers:                   # Q1
             self._signalled_takers += 1
             pthread_cond_signal(&self._takeable)
 
@@ -142,7 +145,7 @@ cdef class BatchQueue:
         if count > self._peak_queued:
             self._peak_queued = count
         # A taker waiting for a batch to fill needs no news of the rows in between.
-        if count == 1 or count >= self.max_batch or self.max_delay_ns == 0:
+        if count == 1 or count >= self.max_batch or self.max_delay_ns == 0:  # Q2
             self._wake_taker()
         pthread_mutex_unlock(&self._mutex)
         return PUT_OK
@@ -173,7 +176,10 @@ cdef class BatchQueue:
     cdef void c_put_queued(
         self, const QueuedRow* entries, int64_t count
     ) noexcept nogil:
-        """Put rows for which there is room, even into a closed queue."""
+        """Put rows for which there is room, even into a closed queue.
+
+        There always is: see `Dispatcher._put_pending`.
+        """
         cdef int64_t i
         cdef int64_t waiting
         pthread_mutex_lock(&self._mutex)
@@ -245,7 +251,7 @@ cdef class BatchQueue:
                 pthread_mutex_unlock(&self._mutex)
                 return 0
             deadline_ns = give_up_ns
-            if self._tail != self._head:
+            if self._tail != self._head:                                    # Q3
                 deadline_ns = min(
                     deadline_ns,
                     self._ring[self._head & self._mask].issued_ns + self.max_delay_ns,
@@ -259,10 +265,10 @@ cdef class BatchQueue:
             self._waiting_takers -= 1
             # Counting too few as signalled only costs a signal; too many would lose
             # one, so every return takes one off, spurious and timed out ones too.
-            if self._signalled_takers > 0:
+            if self._signalled_takers > 0:                                  # Q4
                 self._signalled_takers -= 1
         taken = self._pop(rows, self.max_batch)
-        if self._tail != self._head:
+        if self._tail != self._head:                                        # Q5
             self._wake_taker()
         pthread_mutex_unlock(&self._mutex)
         if is_alone and put_count and now_ns == 0:
@@ -283,7 +289,7 @@ cdef class BatchQueue:
     cdef void c_close(self) noexcept nogil:
         pthread_mutex_lock(&self._mutex)
         self._closed = True
-        pthread_cond_broadcast(&self._takeable)
+        pthread_cond_broadcast(&self._takeable)                             # Q6
         pthread_cond_broadcast(&self._puttable)
         pthread_mutex_unlock(&self._mutex)
 

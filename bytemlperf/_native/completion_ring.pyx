@@ -3,6 +3,9 @@
 A `CompletionRing` carries row numbers and one record per batch from one predict
 thread to the loop thread, without a lock. A `Doorbell` wakes the loop, and only when it
 sleeps.
+
+Marks such as P2 name the steps of `tests/support/doorbell_model.py`, which walks
+through all their interleavings: change one here, and change it there.
 """
 
 cimport cython
@@ -37,7 +40,10 @@ FATAL = OUTCOME_FATAL
 
 @cython.final
 cdef class Doorbell:
-    """An eventfd that is written only while its reader is asleep."""
+    """An eventfd that is written only while its reader is asleep.
+
+    It has one reader at a time: two would take each other's rings.
+    """
 
     def __cinit__(self):
         cdef void* line = NULL
@@ -70,27 +76,27 @@ cdef class Doorbell:
     cdef void c_ring_if_armed(self) noexcept nogil:
         # Pairs with c_arm: publish, fence, look at the flag | set it, fence, look for
         # work. Without both fences each side may miss the other and sleep for ever.
-        full_fence()
+        full_fence()                                                        # P2
         cdef uint64_t one = 1
-        if load_acquire(self._armed):
+        if load_acquire(self._armed):                                       # P3
             store_release(self.rung_ns, monotonic_ns())
-            if exchange(self._armed, BELL_AWAKE) == BELL_ASLEEP:
-                write(self.fd, &one, 8)
+            if exchange(self._armed, BELL_AWAKE) == BELL_ASLEEP:            # P4
+                write(self.fd, &one, 8)                                     # P5
 
     cdef void c_clear(self) noexcept nogil:
         cdef uint64_t value
-        read(self.fd, &value, 8)
+        read(self.fd, &value, 8)                                            # R1, N6
 
     cdef void c_arm(self, long long state) noexcept nogil:
-        store_release(self._armed, state)
-        full_fence()
+        store_release(self._armed, state)                                   # R4
+        full_fence()                                                        # R5
 
     cdef bint c_is_spinning(self) noexcept nogil:
-        return load_acquire(self._armed) == BELL_SPINNING
+        return load_acquire(self._armed) == BELL_SPINNING                   # R3, N3
 
     cdef bint c_disarm(self) noexcept nogil:
         """Be awake again; whether somebody had rung already."""
-        return exchange(self._armed, BELL_AWAKE) == BELL_AWAKE
+        return exchange(self._armed, BELL_AWAKE) == BELL_AWAKE              # R7, N5
 
     def ring(self):
         """Wake the reader, armed or not."""
@@ -155,10 +161,10 @@ cdef class CompletionRing:
             self._rows[(self._row_tail + i) & self._mask] = rows[i]
         store_release(&self._row_tail, self._row_tail + record.row_count)
         self._batches[tail & self._mask] = record[0]
-        store_release(self._batch_tail, tail + 1)
+        store_release(self._batch_tail, tail + 1)                           # P1
 
     cdef bint c_is_empty(self) noexcept nogil:
-        return load_acquire(self._batch_tail) == self._batch_head[0]
+        return load_acquire(self._batch_tail) == self._batch_head[0]        # R2, R6, N2
 
     cdef BatchRecord* c_peek(self) noexcept nogil:
         return &self._batches[self._batch_head[0] & self._mask]

@@ -270,6 +270,12 @@ cdef class Dispatcher:
         return ISSUE_FULL if code == PUT_FULL else ISSUE_CLOSED
 
     cdef void _put_pending(self) noexcept:
+        # It cannot be refused. Rows are put off only if the queue holds as many as the
+        # table has (`_has_room_for_all`), and each of them, queued or put off, has a
+        # row of the table to itself. A queue closed meanwhile takes them too: a predict
+        # thread that has not looked yet serves them, and after the last one has ended
+        # `Predictor.stop` discards them. The debug build asserts it, and every build
+        # counts that what was put was taken (`Predictor.stop`).
         if self._pending_count:
             self._queue.c_put_queued(self._pending, self._pending_count)
             self._pending_count = 0

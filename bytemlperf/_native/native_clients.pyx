@@ -387,7 +387,7 @@ cdef class NativeClients:
         if rows == NULL:
             raise MemoryError("no memory for a batch of rows")
         with nogil:
-            while not load_acquire(&self._is_closed):
+            while not load_acquire(&self._is_closed):       # N1 of `doorbell_model`
                 collected = 0
                 for i in range(self._ring_count):
                     collected += self._collect(
@@ -489,13 +489,13 @@ cdef class NativeClients:
         if not is_hit:
             self._bell.c_arm(BELL_ASLEEP)
             if not self._has_news():
-                wait_readable(
+                wait_readable(                              # N4
                     self._bell.fd,
                     -1 if until_ns < 0
                     else max(until_ns - EARLY_NS * may_spin - monotonic_ns(), 0),
                 )
-            self._bell.c_disarm()
-        self._bell.c_clear()
+            self._bell.c_disarm()                           # N5
+        self._bell.c_clear()                                # N6
         note_wait(&self._waits, load_acquire(self._bell.rung_ns) - start_ns)
 
     cdef bint _has_news(self) noexcept nogil:

@@ -262,7 +262,7 @@ cdef class PredictLoop:
             return count
         if self._skipped_wakes:
             self._skipped_wakes = 0
-            self._bell.c_ring_if_armed()
+            self._bell.c_ring_if_armed()    # P6 of `doorbell_model`
         start_ns = monotonic_ns()
         part_ways(
             &self._waits, self._bell.ringer_cpu, self._bell.reader_cpu, start_ns
@@ -339,7 +339,7 @@ cdef class PredictLoop:
         self._buffers = []
         self._library = []
         self.has_exited = True
-        self._bell.c_ring()
+        self._bell.c_ring()                 # P7 of `doorbell_model`
         return 0
 
     def serve(self, predict):

@@ -34,6 +34,12 @@ cdef inline int64_t cell_of(int64_t value) noexcept nogil:
     )
 
 
+cdef inline int64_t lowest_of(int64_t cell) noexcept nogil:
+    cdef int64_t bucket = (cell >> SUB_BUCKET_HALF_BITS) - 1
+    cdef int64_t place = cell & (SUB_BUCKET_HALF - 1)
+    return place if bucket < 0 else (place + SUB_BUCKET_HALF) << bucket
+
+
 cdef inline void record(Cells* cells, int64_t value, int64_t count) noexcept nogil:
     # Clamped and counted, never dropped: a lost value would bend every percentile.
     if value < 0:
@@ -67,4 +73,5 @@ cdef class Recorder:
     cdef void _c_forget(self) noexcept nogil
     cdef void c_clear(self) noexcept nogil
     cdef void c_add(self, Recorder other) noexcept nogil
-    cdef bytes c_filled(self)
+    cdef bytes c_packed(self)
+    cdef void c_add_packed(self, bytes packed) noexcept

@@ -20,6 +20,53 @@ CELL_COUNT = COUNTS_LEN
 cdef int64_t NONE_YET = 0x7FFFFFFFFFFFFFFF
 
 
+cdef inline int64_t packed_size(int64_t value) noexcept nogil:
+    return (bits_of(<unsigned long long>(value | 1)) + 6) // 7
+
+
+cdef inline char* pack(char* out, int64_t value) noexcept nogil:
+    while value > 127:
+        out[0] = <char>(value & 127 | 128)
+        out += 1
+        value >>= 7
+    out[0] = <char>value
+    return out + 1
+
+
+cdef inline const unsigned char* unpack(
+    const unsigned char* at, int64_t* value
+) noexcept nogil:
+    cdef int shift = 0
+    value[0] = at[0] & 127
+    while at[0] > 127:
+        at += 1
+        shift += 7
+        value[0] |= <int64_t>(at[0] & 127) << shift
+    return at + 1
+
+
+def unpacked_cells(bytes packed not None):
+    """Cells of a block of the timeline, ascending: pairs of int64, (cell, count)."""
+    cdef const unsigned char* at = <const unsigned char*><const char*>packed
+    cdef const unsigned char* end = at + len(packed)
+    cdef int64_t cell = 0, step = 0, count = 0, filled = 0
+    cdef int64_t* out
+    # Each number ends with a byte below 128, and a pair has two of them.
+    while at < end:
+        filled += at[0] < 128
+        at += 1
+    cdef bytes pairs = PyBytes_FromStringAndSize(NULL, filled * sizeof(int64_t))
+    out = <int64_t*><char*>pairs
+    at = <const unsigned char*><const char*>packed
+    while at < end:
+        at = unpack(unpack(at, &step), &count)
+        cell += step
+        out[0] = cell
+        out[1] = count
+        out += 2
+    return pairs
+
+
 @cython.final
 cdef class Recorder:
     """A histogram of nanoseconds with one writer.
@@ -44,15 +91,11 @@ cdef class Recorder:
     cdef int64_t c_at_rank(self, int64_t rank) noexcept nogil:
         """Highest value of the cell that holds the rank-th smallest value (from 1)."""
         cdef int64_t seen = 0
-        cdef int64_t i, bucket, low
+        cdef int64_t i
         for i in range(COUNTS_LEN):
             seen += self.cells.counts[i]
             if seen >= rank:
-                bucket = (i >> SUB_BUCKET_HALF_BITS) - 1
-                low = (i & (SUB_BUCKET_HALF - 1)) + SUB_BUCKET_HALF
-                if bucket < 0:
-                    return min(low - SUB_BUCKET_HALF, self.cells.max_ns)
-                return min(((low + 1) << bucket) - 1, self.cells.max_ns)
+                return min(lowest_of(i + 1) - 1, self.cells.max_ns)
         return self.cells.max_ns
 
     cdef void c_reset(self) noexcept nogil:
@@ -87,25 +130,48 @@ cdef class Recorder:
             self.cells.sum_low_ns -= 1000000000000000000LL
             self.cells.sum_high += 1000000000
 
-    cdef bytes c_filled(self):
-        """Pairs of int64, (cell, count), ascending, of the cells that are not empty."""
-        cdef int64_t i, first, last, filled = 0
-        cdef int64_t* out
+    cdef bytes c_packed(self):
+        """Cells that are not empty: the step from the one before, and the count.
+
+        Both as LEB128: seven bits a byte, lowest first, the eighth bit set while more
+        follow. Most steps and counts are small, so a cell takes two or three bytes.
+        """
+        cdef int64_t i, first, last, before = 0, size = 0
+        cdef char* out
         if not self.cells.total:
             return b""
         first = cell_of(self.cells.min_ns)
         last = cell_of(self.cells.max_ns)
         for i in range(first, last + 1):
-            filled += self.cells.counts[i] != 0
-        cdef bytes pairs = PyBytes_FromStringAndSize(NULL, filled * 2 * sizeof(int64_t))
-        out = <int64_t*><char*>pairs
-        filled = 0
+            if self.cells.counts[i]:
+                size += packed_size(i - before) + packed_size(self.cells.counts[i])
+                before = i
+        cdef bytes packed = PyBytes_FromStringAndSize(NULL, size)
+        out = <char*>packed
+        before = 0
         for i in range(first, last + 1):
             if self.cells.counts[i]:
-                out[2 * filled] = i
-                out[2 * filled + 1] = self.cells.counts[i]
-                filled += 1
-        return pairs
+                out = pack(pack(out, i - before), self.cells.counts[i])
+                before = i
+        return packed
+
+    cdef void c_add_packed(self, bytes packed) noexcept:
+        """Add what `c_packed` made: of extremes only the cells, of the sum nothing."""
+        cdef const unsigned char* at = <const unsigned char*><const char*>packed
+        cdef const unsigned char* end = at + len(packed)
+        cdef int64_t cell = 0, first = -1, count = 0
+        if at == end:
+            return
+        while at < end:
+            at = unpack(at, &count)
+            cell += count
+            if first < 0:
+                first = cell
+            at = unpack(at, &count)
+            self.cells.counts[cell] += count
+            self.cells.total += count
+        self.cells.min_ns = min(self.cells.min_ns, lowest_of(first))
+        self.cells.max_ns = max(self.cells.max_ns, lowest_of(cell))
 
     cdef void _c_forget(self) noexcept nogil:
         self.cells.total = 0
@@ -143,6 +209,10 @@ cdef class Recorder:
         return PyBytes_FromStringAndSize(
             <char*>self.cells.counts, COUNTS_LEN * sizeof(int64_t)
         )
+
+    def packed(self):
+        """Cells that are not empty, for `unpacked_cells`; two or three bytes each."""
+        return self.c_packed()
 
     @property
     def total_count(self):

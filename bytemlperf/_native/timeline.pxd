@@ -33,8 +33,9 @@ cdef class Timeline:
     cdef Recorder _second
     cdef Recorder _block
     cdef readonly list series
-    # Finished blocks: (index, queries, sum of latencies in ns, filled cells as pairs of
-    # int64), each `block_ticks` ticks long; blocks without an answer are left out.
+    # Finished blocks: (index, queries, sum of latencies in ns, cells as
+    # `recorder.unpacked_cells` reads them), each `block_ticks` ticks long; blocks
+    # without an answer are left out.
     cdef readonly list blocks
     cdef readonly int64_t block_ticks
     cdef readonly int64_t last_observed_ns

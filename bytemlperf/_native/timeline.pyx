@@ -6,7 +6,6 @@ Every interval is a difference of two columns of the row, so that for each row
 
 cimport cython
 from cpython.buffer cimport PyBUF_READ
-from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport calloc, free, malloc, qsort
@@ -35,32 +34,6 @@ cdef int compare_int64(const void* left, const void* right) noexcept nogil:
     cdef int64_t a = (<const int64_t*>left)[0]
     cdef int64_t b = (<const int64_t*>right)[0]
     return (a > b) - (a < b)
-
-
-cdef bytes merge_cells(bytes left, bytes right):
-    """Add two lists of (cell, count), each ascending by cell."""
-    cdef Py_ssize_t left_end = len(left) // 16, right_end = len(right) // 16
-    cdef bytes merged = PyBytes_FromStringAndSize(NULL, (left_end + right_end) * 16)
-    cdef const int64_t* a = <const int64_t*><const char*>left
-    cdef const int64_t* b = <const int64_t*><const char*>right
-    cdef int64_t* out = <int64_t*><char*>merged
-    cdef Py_ssize_t i = 0, j = 0, k = 0
-    while i < left_end or j < right_end:
-        if j == right_end or (i < left_end and a[2 * i] < b[2 * j]):
-            out[2 * k] = a[2 * i]
-            out[2 * k + 1] = a[2 * i + 1]
-            i += 1
-        elif i == left_end or b[2 * j] < a[2 * i]:
-            out[2 * k] = b[2 * j]
-            out[2 * k + 1] = b[2 * j + 1]
-            j += 1
-        else:
-            out[2 * k] = a[2 * i]
-            out[2 * k + 1] = a[2 * i + 1] + b[2 * j + 1]
-            i += 1
-            j += 1
-        k += 1
-    return merged[:k * 16]
 
 
 @cython.final
@@ -294,13 +267,13 @@ cdef class Timeline:
                 self._block_index,
                 self._block.cells.total,
                 self._block.sum_ns,
-                self._block.c_filled(),
+                self._block.c_packed(),
             ))
             self._block.c_clear()
         return 0
 
     cdef int _double_blocks(self) except -1:
-        """Make blocks twice as long: neighbours become one."""
+        """Make blocks twice as long, when one was just kept: neighbours become one."""
         cdef list longer = []
         cdef tuple block, before = None
         self.block_ticks *= 2
@@ -309,12 +282,16 @@ cdef class Timeline:
             index //= 2
             if before is not None and before[0] == index:
                 longer.pop()
+                # The current block was kept a moment ago, and is empty.
+                self._block.c_add_packed(before[3])
+                self._block.c_add_packed(cells)
                 before = (
                     index,
                     before[1] + count,
                     before[2] + sum_ns,
-                    merge_cells(before[3], cells),
+                    self._block.c_packed(),
                 )
+                self._block.c_clear()
             else:
                 before = (index, count, sum_ns, cells)
             longer.append(before)

@@ -104,10 +104,12 @@ def show_merged(paths: list[Path], out: Path) -> int:
     return exit_code([result.status])
 
 
-def show_preparation(request: SessionRequest, ui: Ui | None) -> int:
+def show_preparation(
+    request: SessionRequest, ui: Ui | None, *, jobs: int | None = None
+) -> int:
     """Prepare, and return the exit code."""
     with progress_observer(ui) as observer:
-        return prepare_session(request, observer)
+        return prepare_session(request, observer, jobs=jobs)
 
 
 def show_conformance(request: ConformanceRequest, ui: Ui | None) -> int:

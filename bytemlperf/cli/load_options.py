@@ -67,6 +67,10 @@ class LoadOverrides:
         Threads that call predict: as many as the backend has instances.
     schedule_seed
         Seed of the moments of an open loop; --seed is that of samples and their order.
+    affinity
+        Processors of the event loop, the pacing thread, the predict threads and the
+        threads inside an operator: loop=0,pacer=0,predict=1,intra_op=1-3. A role that
+        is left out: pacer as loop, intra_op as predict, others any.
     """
 
     scenario: Annotated[Scenario | None, Parameter(group=LOAD)] = None
@@ -82,6 +86,7 @@ class LoadOverrides:
     max_delay_us: Annotated[int | None, Parameter(group=LOAD)] = None
     predict_threads: Annotated[int | None, Parameter(group=LOAD)] = None
     schedule_seed: Annotated[int | None, Parameter(group=LOAD)] = None
+    affinity: Annotated[str | None, Parameter(group=LOAD)] = None
 
     def fields(self) -> dict[str, Any]:
         """Return the fields that were given, by name, in the workload's types."""

@@ -123,6 +123,12 @@ def measure(
         silence_seconds=silence_seconds,
     )
     for task in request.tasks:
+        if cluster.launcher != "local" and task.workload.affinity is not None:
+            raise ConfigError(
+                f"the affinity of {task.name} names processors of one machine, but "
+                "the launcher brings it to others",
+                hint="leave --launcher out, or the affinity",
+            )
         if cluster.spread and task.workload.is_open:
             raise ConfigError(
                 f"--spread shares clients between machines, but the scenario "

@@ -82,6 +82,10 @@ class Overrides:
     min_snr_db
         Signal-to-noise ratio that every output must have, or exit code 1; left out, the
         one that goes with the precision.
+    perf_seconds
+        Wall time of all batch sizes together, loading and warming up included. One that
+        is predicted not to fit is skipped and reported; the first never is. Left out:
+        the workload's, or no limit with --point_seconds or --iterations.
     """
 
     model: Annotated[str | None, Parameter(group=FIELDS)] = None
@@ -99,6 +103,7 @@ class Overrides:
     processes: Annotated[int | None, Parameter(group=FIELDS)] = None
     accuracy_target: Annotated[float | None, Parameter(group=FIELDS)] = None
     min_snr_db: Annotated[float | None, Parameter(group=FIELDS)] = None
+    perf_seconds: Annotated[float | None, Parameter(group=FIELDS)] = None
 
     def default_point_seconds(self, *, quick: bool) -> float | None:
         """Return the time limit of points whose workload sets none."""
@@ -108,9 +113,14 @@ class Overrides:
 
     def fields(self) -> dict[str, Any]:
         """Return the fields that were given, by name, in the workload's types."""
-        given = {
+        given: dict[str, Any] = {
             name: value for name, value in asdict(self).items() if value is not None
         }
+        # A workload's limits fit its own points; who says how long they are wants them.
+        if self.iterations is not None:
+            given = {"point_seconds": None, "perf_seconds": None} | given
+        elif self.point_seconds is not None:
+            given = {"perf_seconds": None} | given
         if self.batch_sizes is not None:
             given["batch_sizes"] = batch_size_list(self.batch_sizes)
         return given

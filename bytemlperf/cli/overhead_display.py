@@ -19,7 +19,12 @@ from bytemlperf.errors import ConfigError, InvalidRunError
 from bytemlperf.report.console import open_console
 from bytemlperf.report.overhead_table import overhead_table
 from bytemlperf.report.schema import OverheadReport
-from bytemlperf.runtime import ArraySamples, OpenScenario, check_scenario
+from bytemlperf.runtime import (
+    ArraySamples,
+    OpenScenario,
+    check_scenario,
+    parse_affinity,
+)
 from bytemlperf.workloads import Load
 
 __all__ = ["show_overhead"]
@@ -52,6 +57,7 @@ def show_overhead(
             "overhead needs --clients >= 1, --sample_bytes >= 1 and --duration in "
             f"(0, 3600], not {clients}, {sample_bytes} and {seconds:g}"
         )
+    affinity = parse_affinity(load.affinity)
     rows: list[tuple[int, OverheadReport, bool]] = []
     complaints: list[str] = []
     for batch_size in batch_size_list(batch_sizes):
@@ -75,6 +81,7 @@ def show_overhead(
                 seed=seed,
                 schedule_seed=load.schedule_seed,
                 seconds=seconds,
+                affinity=affinity,
             )
         except InvalidRunError as error:
             complaints.append(f"batch size {batch_size}: {error.message}")

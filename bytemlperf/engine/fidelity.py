@@ -209,7 +209,12 @@ def compare_with_reference(
     compared = quality.compare_outputs(
         reference, actual, reference_ids=ids, actual_ids=ids
     )
-    targets, unjudged = check_numerics(compared, precision, workload.min_snr_db)
+    targets, unjudged = check_numerics(
+        compared,
+        precision,
+        workload.min_snr_db,
+        stored=str(prepared.model_info.get("model_precision") or ""),
+    )
     return NumericReport(
         status="compared",
         reference=prepared.reference,

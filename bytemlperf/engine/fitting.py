@@ -111,6 +111,11 @@ class FittedPredict:
         self._output_names = output_names
         self.loaded_batch_size = loaded_batch_size
 
+    @property
+    def hardware_type(self) -> str:
+        """Whose backend it is."""
+        return self._backend.hardware_type
+
     def sample_count(self, feeds: Arrays) -> int:
         """Return how many samples `feeds` holds."""
         rows = feeds[self._first_input].shape[0]
@@ -185,7 +190,7 @@ class FittedPredict:
         except Exception as error:
             raise PredictError(
                 f"{who}.predict raised {type(error).__name__} on {count} samples: "
-                f"{error}"
+                f"{error}{_explained(error)}"
             ) from error
         check_outputs(outputs, count, self._output_names, who)
         return outputs
@@ -211,3 +216,13 @@ class FittedPredict:
         if not short:
             return part
         return np.concatenate([part, *([part[-rows:]] * short)])
+
+
+def _explained(error: Exception) -> str:
+    """Say what numpy means, if it refused to write to an input."""
+    if isinstance(error, ValueError) and "read-only" in str(error):
+        return (
+            " (inputs are read-only views of the framework's buffers: copy one before "
+            "changing it)"
+        )
+    return ""

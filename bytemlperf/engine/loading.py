@@ -15,17 +15,19 @@ import numpy.typing as npt
 from bytemlperf.backends import Backend
 from bytemlperf.engine.emitter import Emitter
 from bytemlperf.engine.fitting import FittedPredict
+from bytemlperf.engine.loan import Loan
 from bytemlperf.engine.vendor_calls import vendor_call
 from bytemlperf.errors import LoadError
 from bytemlperf.runtime.clock import now_ns
 
-__all__ = ["DEADLINE_BATCHES", "Loaded", "load_batch_size"]
+__all__ = ["DEADLINE_BATCHES", "Loaded", "load_batch_size", "pilot_count"]
 
 LOAD_DEADLINE_SECONDS = 1800.0
 # A just-in-time compiler may work in the first two calls: the third tells the truth.
 # Slow models are not asked so often.
 PILOT_PREDICTS = 3
-MAX_PILOT_NS = 5_000_000_000
+MIN_PILOT_PREDICTS = 2
+MAX_PILOT_NS = 2_000_000_000
 # Silence of this many predicted batches means a hang, however slow the model is.
 DEADLINE_BATCHES = 20
 
@@ -44,7 +46,8 @@ class Loaded(msgspec.Struct, frozen=True):
     first_predict_ns, batch_ns : int
         Durations of the first predict and of the last pilot.
     warnings : list of str
-        What the framework had to do to fit the batch size.
+        What the framework had to do to fit the batch size, and what the backend does
+        with memory that is not its own.
     """
 
     predict: FittedPredict
@@ -104,7 +107,7 @@ def load_batch_size(
     LoadError
         `load` raised, or the loaded batch size is not a count.
     PredictError
-        `predict` raised or answered wrongly.
+        `predict` raised, answered wrongly or wrote to its inputs.
     """
     who = backend.hardware_type
     deadline = LOAD_DEADLINE_SECONDS + DEADLINE_BATCHES * predicted_batch_ns / 1e9
@@ -127,25 +130,57 @@ def load_batch_size(
         predict=predict,
         shared=shared,
     )
-    feeds = {
-        name: array[: batch_size * rows_per_sample[name]]
-        for name, array in samples.items()
-    }
+    loan = Loan(
+        {
+            name: array[: batch_size * rows_per_sample[name]]
+            for name, array in samples.items()
+        },
+        rows_per_sample,
+        who,
+    )
     durations_ns: list[int] = []
-    while len(durations_ns) < 2 or (
+    answers: list[dict[str, npt.NDArray[Any]]] = []
+    while len(durations_ns) < MIN_PILOT_PREDICTS or (
         len(durations_ns) < PILOT_PREDICTS and sum(durations_ns) < MAX_PILOT_NS
     ):
+        feeds = loan.feeds
         start_ns = now_ns()
-        fitted.checked(feeds)
+        answers.append(fitted.checked(feeds))
         durations_ns.append(now_ns() - start_ns)
+        loan.check_untouched()
+        # The two last ones, which is as many as a run holds of a predict thread.
+        del answers[:-2]
+    shared_memory = loan.answer_warnings(*answers)
+    del answers, feeds
     return Loaded(
         predict=fitted,
         batch_size=batch_size,
         load_ns=load_ns,
         first_predict_ns=durations_ns[0],
         batch_ns=durations_ns[-1],
-        warnings=_fit_warnings(who, fitted, batch_size),
+        warnings=[
+            *_fit_warnings(who, fitted, batch_size),
+            *shared_memory,
+            *loan.end(),
+        ],
     )
+
+
+def pilot_count(batch_ns: int) -> int:
+    """Return how many pilot predicts a batch of this duration gets.
+
+    Parameters
+    ----------
+    batch_ns : int
+        Duration of one, >= 0.
+
+    Returns
+    -------
+    int
+        2 or 3.
+    """
+    is_slow = MIN_PILOT_PREDICTS * batch_ns >= MAX_PILOT_NS
+    return MIN_PILOT_PREDICTS if is_slow else PILOT_PREDICTS
 
 
 def _fit_warnings(who: str, predict: FittedPredict, batch_size: int) -> list[str]:

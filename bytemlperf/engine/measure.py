@@ -51,6 +51,7 @@ from bytemlperf.engine.messages import (
 )
 from bytemlperf.engine.parts import Parts
 from bytemlperf.engine.perf import measure_point
+from bytemlperf.engine.perf_budget import PerfBudget, predicted_point_seconds
 from bytemlperf.engine.point_load import point_seconds
 from bytemlperf.engine.point_plan import PointPlan, predicted_skip
 from bytemlperf.engine.recordable import printable
@@ -63,7 +64,12 @@ from bytemlperf.report.schema import (
     Provenance,
     SkippedPoint,
 )
-from bytemlperf.runtime import RNG_NAME, ArraySamples
+from bytemlperf.runtime import RNG_NAME, ArraySamples, parse_affinity
+from bytemlperf.runtime.affinity import (
+    allowed_cpus,
+    check_affinity,
+    hold_this_thread,
+)
 from bytemlperf.runtime.clock import utc_now
 from bytemlperf.workloads import Workload
 
@@ -120,16 +126,26 @@ class _Measurement:
         self._arrays: dict[str, npt.NDArray[Any]] = dict(
             open_arrays(job.prepared.samples)
         )
+        self._affinity = parse_affinity(self._workload.affinity)
+        self._cpus = allowed_cpus()
 
     def run(self) -> None:
         """Do every phase that is asked for and not yet done."""
+        check_affinity(self._affinity, self._cpus)
+        # Frameworks count the processors of the thread that loads them, and the threads
+        # that they make inherit its own.
+        with hold_this_thread(self._affinity.cpus_of("intra_op")):
+            self._run()
+
+    def _run(self) -> None:
         job, emitter = self._job, self._emitter
         emitter.phase("import", QUALITY_DEADLINE_SECONDS, job.hardware_type)
         path = Path(job.backend_path) if job.backend_path else None
         backend = create_backend(find_backend(job.hardware_type, path))
         version = str(vendor_call(job.hardware_type, "version", backend.version))
         if "describe" not in job.done_phases:
-            description = self._description(version)
+            with hold_this_thread(self._cpus):
+                description = self._description(version)
             emitter.record(description)
             busy = busy_host(description.provenance.host)
             if busy is not None:
@@ -155,7 +171,9 @@ class _Measurement:
             on_refused=lambda refused: self._record_compiled(backend, refused, None),
         )
         self._compiled = compiled
-        first = self._load(backend, compiled.batch_sizes[0], 0)
+        self._budget = PerfBudget(self._workload.perf_seconds, job.perf_seconds_spent)
+        with self._budget.spending():
+            first = self._load(backend, compiled.batch_sizes[0], 0)
         if "compile" not in job.done_phases:
             self._record_compiled(backend, compiled, first)
         if self._workload.compile_only:
@@ -293,6 +311,8 @@ class _Measurement:
             load=self._workload,
             percentiles=job.percentiles,
             slos=job.slos,
+            affinity=self._affinity,
+            cpus=self._cpus,
         )
         if job.timeline_dir is not None:
             Path(job.timeline_dir).mkdir(parents=True, exist_ok=True)
@@ -305,30 +325,33 @@ class _Measurement:
             if batch_size in job.skip_batch_sizes:
                 continue
             predicted_ns = round(batch_ns_per_sample * batch_size)
-            skipped = too_large(batch_size, compiled) or predicted_skip(
-                batch_size, predicted_ns, plan.point_seconds
+            skipped = (
+                too_large(batch_size, compiled)
+                or predicted_skip(batch_size, predicted_ns, plan.point_seconds)
+                or self._beyond_budget(batch_size, predicted_ns, plan)
             )
             if skipped is not None:
                 emitter.record(PointSkipped(skipped))
                 continue
             try:
-                if parts is not None:
-                    point = parts.measure(batch_size, plan, predicted_ns)
-                else:
-                    if (
-                        loaded is None
-                        or loaded.batch_size != batch_size
-                        or backend.need_reload
-                    ):
-                        loaded = self._load(backend, batch_size, predicted_ns)
-                    point = measure_point(
-                        loaded,
-                        self._resident(batch_size),
-                        plan,
-                        predict_threads=compiled.result.instance_count,
-                        emitter=emitter,
-                        start_gate=start_gate(job.start_gate, batch_size),
-                    )
+                with self._budget.spending():
+                    if parts is not None:
+                        point = parts.measure(batch_size, plan, predicted_ns)
+                    else:
+                        if (
+                            loaded is None
+                            or loaded.batch_size != batch_size
+                            or backend.need_reload
+                        ):
+                            loaded = self._load(backend, batch_size, predicted_ns)
+                        point = measure_point(
+                            loaded,
+                            self._resident(batch_size),
+                            plan,
+                            predict_threads=compiled.result.instance_count,
+                            emitter=emitter,
+                            start_gate=start_gate(job.start_gate, batch_size),
+                        )
                 emitter.record(PointDone(point))
             except Exception as error:
                 self._record_failure(error, batch_size)
@@ -336,6 +359,20 @@ class _Measurement:
                 continue
             if point.query_count:
                 batch_ns_per_sample = point.service.p50_ns / batch_size
+
+    def _beyond_budget(
+        self, batch_size: int, predicted_ns: int, plan: PointPlan
+    ) -> SkippedPoint | None:
+        """Say whether a point does not fit into the task's time; the first one does."""
+        if batch_size == self._compiled.batch_sizes[0]:
+            return None
+        needed = predicted_point_seconds(
+            plan,
+            batch_size,
+            predicted_ns,
+            predict_threads=self._compiled.result.instance_count,
+        )
+        return self._budget.skipped(batch_size, predicted_ns, needed)
 
     def _resident(self, batch_size: int) -> ArraySamples:
         """Return samples for queries of `batch_size`; the run loads them."""

@@ -185,6 +185,7 @@ def merge_points(
         blocks=blocks,
         statistics=statistics,
         resources=None,
+        threads=[],
         warnings=_warnings(points, starts_ns, busy, window_ns),
         timeline_file=None,
         errors=[error for point in points for error in point.errors],

@@ -135,6 +135,7 @@ class MeasureJob(msgspec.Struct, frozen=True, tag="measure"):
     where a warm point asks when to begin, if it begins together with other machines.
     `hardware_card` has the peaks of the device; with `on_host` it is the worker's own
     processor, described there.
+    `perf_seconds_spent` is what earlier workers have spent on loading and measuring.
     `percentiles` and `slos` are what each point's statistics say.
     """
 
@@ -159,6 +160,7 @@ class MeasureJob(msgspec.Struct, frozen=True, tag="measure"):
     on_host: bool = False
     percentiles: tuple[float, ...] = DEFAULT_PERCENTILES
     slos: tuple[Slo, ...] = ()
+    perf_seconds_spent: float = 0.0
 
 
 class PartJob(msgspec.Struct, frozen=True, tag="part"):

@@ -18,6 +18,7 @@ from bytemlperf.errors import InvalidRunError
 from bytemlperf.report.percentiles import min_count
 from bytemlperf.report.schema import OverheadReport, Point
 from bytemlperf.runtime import (
+    Affinity,
     Batching,
     Histogram,
     Limits,
@@ -50,6 +51,7 @@ def replay(
     seed: int = 0,
     schedule_seed: int = 0,
     seconds: float = REPLAY_SECONDS,
+    affinity: Affinity = Affinity(),
 ) -> OverheadReport | None:
     """Bring a load to a predict that does nothing, for a short while.
 
@@ -65,6 +67,8 @@ def replay(
         As in the point.
     seconds : float
         How long.
+    affinity : Affinity
+        As in the point.
 
     Returns
     -------
@@ -96,6 +100,7 @@ def replay(
         limits=Limits(max_seconds=seconds, drain_seconds=1.0),
         warm_up=WarmUp(max_seconds=0.02),
         indices=range(min(count, samples.count)),
+        affinity=affinity,
     )
     reasons = load_reasons(recording, is_idle=True)
     if reasons:
@@ -165,6 +170,7 @@ def with_certificate(
     samples: SampleLibrary,
     *,
     schedule_seed: int,
+    affinity: Affinity = Affinity(),
 ) -> Point:
     """Replay a point's load, and judge the point by it.
 
@@ -180,6 +186,8 @@ def with_certificate(
         Its samples.
     schedule_seed : int
         Of its moments.
+    affinity : Affinity
+        Where its threads were held.
 
     Returns
     -------
@@ -196,6 +204,7 @@ def with_certificate(
             seed=point.load.order_seed if point.load else 0,
             schedule_seed=schedule_seed,
             seconds=LONG_REPLAY_SECONDS if is_slow else REPLAY_SECONDS,
+            affinity=affinity,
         )
     except InvalidRunError as error:
         return _replaced(

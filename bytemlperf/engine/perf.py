@@ -6,12 +6,15 @@ Input: a loaded backend and samples. Output: a `Point`. The load generator is
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from bytemlperf.engine.emitter import Emitter
+from bytemlperf.engine.host import usable_cores
+from bytemlperf.engine.left_behind import LeftBehind
 from bytemlperf.engine.loading import DEADLINE_BATCHES, Loaded
 from bytemlperf.engine.overhead import with_certificate
 from bytemlperf.engine.point import point_from
@@ -32,6 +35,7 @@ from bytemlperf.engine.resource_meter import (
     resource_report,
     resource_warnings,
 )
+from bytemlperf.engine.thread_report import thread_groups, thread_warnings
 from bytemlperf.report.schema import Point
 from bytemlperf.runtime import (
     ArraySamples,
@@ -39,6 +43,7 @@ from bytemlperf.runtime import (
     Progress,
     run_sync,
 )
+from bytemlperf.runtime.affinity import hold_this_thread
 
 __all__ = ["measure_point"]
 
@@ -106,39 +111,65 @@ def measure_point(
         if plan.timeline_dir
         else None
     )
-    before = read_counters()
-    recording = run_sync(
-        loaded.predict,
-        samples,
-        scenario=scenario,
-        batching=batching,
-        seed=plan.seed,
-        schedule_seed=plan.load.schedule_seed,
-        limits=Limits(
-            # The schedule of an open loop is as long as it is.
-            max_seconds=None if plan.load.is_open else plan.point_seconds,
-            min_queries=min_queries,
-        ),
-        warm_up=warm_up_for(warm_up_seconds(plan), loaded.batch_ns),
-        timeline_path=timeline,
-        on_progress=lambda progress: _tell(emitter, progress, total, query_samples),
-        start_gate=start_gate,
-    )
-    used = resource_report(before, read_counters())
+
+    def on_progress(progress: Progress) -> None:
+        if not progress.is_warm_up:
+            left.look(progress.elapsed_ns)
+        _tell(emitter, progress, total, query_samples)
+
+    with (
+        contextlib.closing(LeftBehind(samples, loaded.predict.hardware_type)) as left,
+        # What loaded the backend is held to where its threads were to be made.
+        hold_this_thread(plan.cpus),
+    ):
+        before = read_counters()
+        recording = run_sync(
+            loaded.predict,
+            samples,
+            scenario=scenario,
+            batching=batching,
+            seed=plan.seed,
+            schedule_seed=plan.load.schedule_seed,
+            limits=Limits(
+                # The schedule of an open loop is as long as it is.
+                max_seconds=None if plan.load.is_open else plan.point_seconds,
+                min_queries=min_queries,
+            ),
+            warm_up=warm_up_for(warm_up_seconds(plan), loaded.batch_ns),
+            timeline_path=timeline,
+            on_progress=on_progress,
+            start_gate=start_gate,
+            affinity=plan.affinity,
+        )
+        used = resource_report(before, read_counters())
+        reasons = left.reasons()
+        warnings = left.warnings(sum(recording.batch_size_counts.values()))
+        warnings += thread_warnings(recording, usable_cores())
     point = point_from(
         recording, loaded, plan, scenario, batching, min_queries, timeline
     )
     point = msgspec.structs.replace(
         point,
         resources=used,
-        warnings=[*point.warnings, *resource_warnings(used)],
+        invalid_reasons=[*point.invalid_reasons, *reasons],
+        warnings=[*point.warnings, *resource_warnings(used), *warnings],
+        affinity=str(plan.affinity) or None,
+        threads=thread_groups(
+            recording.threads, plan.affinity, window_ns=recording.window_ns
+        ),
     )
     if recording.error is not None or start_gate is not None:
         # Others that began together with this one may still be measuring.
         return point
-    return with_certificate(
-        point, scenario, batching, samples, schedule_seed=plan.load.schedule_seed
-    )
+    with hold_this_thread(plan.cpus):
+        return with_certificate(
+            point,
+            scenario,
+            batching,
+            samples,
+            schedule_seed=plan.load.schedule_seed,
+            affinity=plan.affinity,
+        )
 
 
 def _tell(emitter: Emitter, progress: Progress, total: int, query_samples: int) -> None:

@@ -15,13 +15,14 @@ from pathlib import Path
 
 import msgspec
 
+from bytemlperf.runtime.affinity import parse_cpu_list
+
 __all__ = [
     "DEVICE_VARIABLES",
     "PART_COUNT_VARIABLE",
     "PART_VARIABLE",
     "Core",
     "Placement",
-    "parse_cpu_list",
     "place_parts",
     "read_cores",
     "share_cores",
@@ -79,27 +80,6 @@ class Placement(msgspec.Struct, frozen=True):
     cores: tuple[int, ...] = ()
     nodes: tuple[int, ...] = ()
     devices: dict[str, str] = {}
-
-
-def parse_cpu_list(text: str) -> list[int]:
-    """Read the kernel's way of writing a set of cores.
-
-    Parameters
-    ----------
-    text : str
-        Such as ``"0-3,8"``; empty for none.
-
-    Returns
-    -------
-    list of int
-        In the order written.
-    """
-    numbers: list[int] = []
-    for piece in text.strip().split(","):
-        if piece:
-            first, _, last = piece.partition("-")
-            numbers += range(int(first), int(last or first) + 1)
-    return numbers
 
 
 def read_cores(numbers: Sequence[int], system: Path = SYSTEM) -> list[Core]:

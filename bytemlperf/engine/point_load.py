@@ -21,8 +21,10 @@ from bytemlperf.runtime import (
     SingleStream,
     Trace,
     check_scenario,
+    parse_affinity,
     read_trace,
 )
+from bytemlperf.runtime.affinity import allowed_cpus, check_affinity
 from bytemlperf.workloads import Load, Workload
 
 __all__ = [
@@ -230,10 +232,11 @@ def check_load(workload: Workload, seconds: float | None, *, where: str) -> None
     Raises
     ------
     ConfigError
-        A value is out of its range, the trace is not one, or the load does not fit
-        into memory.
+        A value is out of its range, the trace is not one, the load does not fit into
+        memory, or this process may not use the processors of its affinity.
     """
     try:
+        check_affinity(parse_affinity(workload.affinity), allowed_cpus())
         for batch_size in workload.batch_sizes:
             check_scenario(
                 scenario_for(

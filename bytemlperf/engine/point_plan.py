@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from bytemlperf.report.schema import SkippedPoint
-from bytemlperf.runtime import WarmUp
+from bytemlperf.runtime import Affinity, WarmUp
 from bytemlperf.statistics.slo import Slo
 from bytemlperf.statistics.summary import DEFAULT_PERCENTILES
 from bytemlperf.workloads import Load
@@ -52,6 +52,10 @@ class PointPlan(msgspec.Struct, frozen=True):
         Of the latency, in percent, whose intervals are computed.
     slos : tuple of Slo
         Objectives to judge.
+    affinity : Affinity
+        Where threads are held.
+    cpus : tuple of int
+        Processors that the process may use; empty: as the thread that measures.
     """
 
     clients: int
@@ -62,6 +66,8 @@ class PointPlan(msgspec.Struct, frozen=True):
     load: Load = Load()
     percentiles: tuple[float, ...] = DEFAULT_PERCENTILES
     slos: tuple[Slo, ...] = ()
+    affinity: Affinity = Affinity()
+    cpus: tuple[int, ...] = ()
 
 
 def predicted_skip(

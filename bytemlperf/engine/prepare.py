@@ -38,8 +38,10 @@ from bytemlperf.model_zoo import (
     bundled_artefact,
     load_model_info,
     prepare_model,
+    reference_key,
     reference_outputs,
 )
+from bytemlperf.model_zoo.artefact_store import locked
 from bytemlperf.runtime.clock import now_ns
 
 __all__ = ["prepare_task"]
@@ -240,12 +242,28 @@ def _reference(
         min(job.reference_samples, samples.count), model.ops_per_sample
     )
     key = hashlib.sha256(
-        msgspec.json.encode([model.sha256, samples.key, count])
+        msgspec.json.encode([reference_key(info, model), samples.key, count])
     ).hexdigest()[:32]
     path = cache / "reference" / f"{key}.npz"
     if path.exists():
         return path, count
     emitter.phase("prepare reference", PREPARE_DEADLINE_SECONDS, "float64")
+    # Another precision of the same model may be prepared at this moment.
+    with locked(path, lambda stage, done, total: emitter.progress(done, total, stage)):
+        if not path.exists():
+            _compute_reference(info, model, samples, count, path, emitter)
+    return path, count
+
+
+def _compute_reference(
+    info: ModelInfo,
+    model: PreparedModel,
+    samples: PreparedSamples,
+    count: int,
+    path: Path,
+    emitter: Emitter,
+) -> None:
+    """Run the reference, and put its outputs in their place, whole."""
     arrays = open_arrays(samples)
     parts: list[Mapping[str, npt.NDArray[Any]]] = []
     for index in range(count):
@@ -259,8 +277,7 @@ def _reference(
         }
         parts.append(reference_outputs(info, model, feeds))
     emitter.progress(count, count, "reference samples")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{key}.{os.getpid()}.tmp.npz")
+    partial = path.with_name(f"{path.stem}.{os.getpid()}.tmp.npz")
     try:
         outputs: dict[str, Any] = {
             name: np.concatenate([part[name] for part in parts]) for name in parts[0]
@@ -269,4 +286,3 @@ def _reference(
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
-    return path, count

@@ -31,6 +31,7 @@ from bytemlperf.report.schema import (
     AccuracyReport,
     Failure,
     NumericReport,
+    PhaseTime,
     Point,
     Provenance,
     Status,
@@ -44,7 +45,11 @@ Kind = TypeVar("Kind")
 
 
 def assemble_task(
-    records: Iterable[JournalRecord], *, log_file: str | None, duration_seconds: float
+    records: Iterable[JournalRecord],
+    *,
+    log_file: str | None,
+    duration_seconds: float,
+    phase_times: Iterable[PhaseTime] = (),
 ) -> TaskResult:
     """Put together what is known about a task.
 
@@ -56,6 +61,8 @@ def assemble_task(
         Where the workers' output is.
     duration_seconds : float
         Wall time spent on the task, >= 0.
+    phase_times : iterable of PhaseTime
+        Where it went; not in the journal, because it goes on while records are written.
 
     Returns
     -------
@@ -120,6 +127,7 @@ def assemble_task(
         provenance=_provenance(described, finished),
         log_file=log_file,
         duration_seconds=duration_seconds,
+        phase_times=list(phase_times),
     )
 
 

@@ -18,7 +18,7 @@ from bytemlperf.report.schema import (
     TaskResult,
 )
 from bytemlperf.report.storage import OutFolder, TaskFolder, write_json_atomic
-from bytemlperf.runtime.clock import utc_now
+from bytemlperf.runtime.clock import now_ns, utc_now
 
 __all__ = ["EXIT_CODES", "EXIT_UNMET", "IndexFile", "exit_code", "unmet_slo_count"]
 
@@ -107,6 +107,7 @@ class IndexFile:
         self._out = out
         self._command_line = list(command_line)
         self._started_at_utc = utc_now()
+        self._start_ns = now_ns()
         moment = self._started_at_utc.strftime("%Y%m%dT%H%M%SZ")
         self._invocation_id = f"{moment}-{secrets.token_hex(4)}"
         self._entries: dict[tuple[str, str], TaskEntry] = {}
@@ -151,6 +152,7 @@ class IndexFile:
             failure_count=len(result.failures),
             duration_seconds=result.duration_seconds,
             unmet_slo_count=unmet_slo_count(result),
+            phase_times=result.phase_times,
         )
 
     def write(self, *, is_interrupted: bool) -> InvocationIndex:
@@ -189,6 +191,7 @@ class IndexFile:
             ),
             tasks=entries,
             nodes=self.nodes,
+            duration_seconds=(now_ns() - self._start_ns) / 1e9,
         )
         write_json_atomic(self._out.index, index)
         return index

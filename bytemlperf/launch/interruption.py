@@ -27,13 +27,19 @@ class Interruption:
     Outside the main thread nothing is installed (Python allows it nowhere else) and
     the owner of the process interrupts as it likes.
 
+    Parameters
+    ----------
+    is_listening : bool, default True
+        Whether signals are listened for; if not, only `request` asks to stop.
+
     Notes
     -----
-    Thread-safety: open and close it in one thread. Signals that the parent process
-    had ignored (nohup) stay ignored.
+    Thread-safety: open and close it in one thread; `request` may be called from any.
+    Signals that the parent process had ignored (nohup) stay ignored.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_listening: bool = True) -> None:
+        self._is_listening = is_listening
         self._read_fd, self._write_fd = -1, -1
         self._before: dict[signal.Signals, Any] = {}
         self._holds = 0
@@ -53,7 +59,8 @@ class Interruption:
         self._read_fd, self._write_fd = os.pipe()
         os.set_blocking(self._read_fd, False)
         os.set_blocking(self._write_fd, False)
-        if threading.current_thread() is threading.main_thread():
+        is_main = threading.current_thread() is threading.main_thread()
+        if self._is_listening and is_main:
             for number in SIGNALS:
                 before = signal.getsignal(number)
                 if before is not signal.SIG_IGN:
@@ -73,6 +80,18 @@ class Interruption:
         self._before.clear()
         os.close(self._read_fd)
         os.close(self._write_fd)
+
+    def request(self, cause: str) -> None:
+        """Ask to stop as a signal does that comes while it is held.
+
+        Parameters
+        ----------
+        cause : str
+            Such as the name of a signal.
+        """
+        self.signal_name = cause
+        self.count += 1
+        self._wake()
 
     def fileno(self) -> int:
         """Return a descriptor that is readable after a signal came while held."""
@@ -118,10 +137,14 @@ class Interruption:
         self.count += 1
         # The third time somebody means it, whatever is being written.
         if self._holds and self.count < INSISTENT_COUNT:
-            try:
-                os.write(self._write_fd, b"!")
-            except BlockingIOError:
-                # Full of unread signals: the reader will see those.
-                return
+            self._wake()
         else:
             raise KeyboardInterrupt(self.signal_name)
+
+    def _wake(self) -> None:
+        """Make the descriptor readable."""
+        try:
+            os.write(self._write_fd, b"!")
+        except BlockingIOError:
+            # Full of unread signals: the reader will see those.
+            return

@@ -91,7 +91,7 @@ class Preparation:
         key = (run.task.name, need_model)
         if key in self._prepared:
             return self._prepared[key]
-        environment = self._open_environment()
+        environment = self.open_environment()
         if isinstance(environment, Failure):
             run.fail(environment)
             return None
@@ -123,7 +123,7 @@ class Preparation:
         StorageError
             The log, in the cache folder, cannot be written.
         """
-        environment = self._open_environment()
+        environment = self.open_environment()
         if isinstance(environment, Failure):
             return environment
         logs = self._request.cache_dir / "logs"
@@ -149,8 +149,14 @@ class Preparation:
             return _no_answer(task)
         return outcome.failure
 
-    def _open_environment(self) -> WorkerCommand | Failure:
-        """Make the CPU environment once; its failure is as lasting."""
+    def open_environment(self) -> WorkerCommand | Failure:
+        """Make the CPU environment once; its failure is as lasting.
+
+        Returns
+        -------
+        WorkerCommand or Failure
+            How a worker is started in it, or why there is none.
+        """
         if self._environment is None:
             self._observer.phase("environment", PREPARE_HARDWARE_TYPE, None)
             try:

@@ -30,6 +30,7 @@ from bytemlperf.launch.hardware import CommandFinder, Hardware, open_hardware
 from bytemlperf.launch.index_file import EXIT_CODES, IndexFile
 from bytemlperf.launch.interruption import Interruption
 from bytemlperf.launch.observer import Observer
+from bytemlperf.launch.parallel_preparation import default_jobs, prepare_together
 from bytemlperf.launch.preparation import Preparation
 from bytemlperf.launch.request import SessionRequest
 from bytemlperf.launch.resume import (
@@ -48,7 +49,7 @@ from bytemlperf.launch.session_setup import (
 from bytemlperf.launch.task_run import TaskRun
 from bytemlperf.model_zoo import load_model_info
 from bytemlperf.report.ease_of_use import ease_of_use
-from bytemlperf.report.schema import InvocationIndex
+from bytemlperf.report.schema import Failure, InvocationIndex
 from bytemlperf.report.storage import (
     OutFolder,
     TaskFolder,
@@ -117,6 +118,7 @@ def prepare_session(
     request: SessionRequest,
     observer: Observer,
     *,
+    jobs: int | None = None,
     find_command: CommandFinder | None = None,
 ) -> int:
     """Prepare every task of a request for later commands, and measure nothing.
@@ -127,6 +129,9 @@ def prepare_session(
         What is wanted; its hardware types and output folder are not looked at.
     observer : Observer
         Told.
+    jobs : int, optional
+        At most so many tasks at once, >= 1, and only as many as memory allows.
+        Default: as many as there are processors, at most 4.
     find_command : callable, optional
         As in `run_session`.
 
@@ -145,7 +150,6 @@ def prepare_session(
     for task in request.tasks:
         load_model_info(task.workload.model)
     finder = find_command or command_finder(request.cache_dir, observer.message)
-    has_failed = False
     with Interruption() as interruption, interruption.held():
         preparation = Preparation(
             request,
@@ -153,16 +157,23 @@ def prepare_session(
             observer=observer,
             interruption=interruption,
         )
-        for index, task in enumerate(request.tasks, start=1):
-            observer.task_started(task.name, "prepare", index, len(request.tasks))
-            with _ending_at(interruption):
-                failure = preparation.into_cache(task)
-                if failure is not None:
-                    has_failed = True
-                    observer.failure(failure)
-            if interruption.is_requested:
-                return EXIT_CODES["interrupted"]
-    return EXIT_CODES["failed"] if has_failed else EXIT_CODES["ok"]
+        failures: list[Failure] = []
+        with _ending_at(interruption):
+            environment = preparation.open_environment()
+            if isinstance(environment, Failure):
+                observer.failure(environment)
+                failures = [environment]
+            else:
+                failures = prepare_together(
+                    request,
+                    environment,
+                    jobs=jobs or default_jobs(),
+                    observer=observer,
+                    interruption=interruption,
+                )
+        if interruption.is_requested:
+            return EXIT_CODES["interrupted"]
+    return EXIT_CODES["failed" if failures else "ok"]
 
 
 class _Session:
@@ -414,6 +425,7 @@ class _Session:
             on_host=runs_on_host(hardware.info, request.hardware_card),
             percentiles=request.percentiles,
             slos=request.slos,
+            perf_seconds_spent=run.perf_seconds_spent,
         )
 
 

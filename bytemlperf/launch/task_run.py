@@ -41,6 +41,7 @@ from bytemlperf.launch.journal import (
     read_journal,
 )
 from bytemlperf.launch.observer import Observer
+from bytemlperf.launch.phase_clock import PhaseClock
 from bytemlperf.launch.resume import changed_environment
 from bytemlperf.launch.worker import WorkerOutcome, run_worker
 from bytemlperf.report.schema import Failure, TaskResult
@@ -139,6 +140,7 @@ class TaskRun:
         self._silence_seconds = silence_seconds
         self._start_ns = now_ns()
         self._earlier_seconds = 0.0
+        self._clock = PhaseClock()
         self._records: list[JournalRecord] = []
         self._dropped_bytes = 0
         make_folder(folder.path)
@@ -198,7 +200,9 @@ class TaskRun:
             )
         # Without it only the time of the earlier run is missing.
         if self.folder.result.exists():
-            self._earlier_seconds = read_result(self.folder.result).duration_seconds
+            earlier = read_result(self.folder.result)
+            self._earlier_seconds = earlier.duration_seconds
+            self._clock = PhaseClock(earlier.phase_times)
 
     @property
     def is_ended(self) -> bool:
@@ -218,6 +222,11 @@ class TaskRun:
         )
 
     @property
+    def perf_seconds_spent(self) -> float:
+        """Wall time spent so far on loading and measuring points."""
+        return self._clock.seconds_in("load", "perf")
+
+    @property
     def result(self) -> TaskResult:
         """Everything known so far."""
         return assemble_task(
@@ -225,6 +234,7 @@ class TaskRun:
             log_file=str(self.folder.log),
             duration_seconds=self._earlier_seconds
             + (now_ns() - self._start_ns) / NS_PER_S,
+            phase_times=self._clock.times,
         )
 
     def publish(self) -> TaskResult:
@@ -372,16 +382,23 @@ class TaskRun:
     def _run_worker(
         self, command: WorkerCommand, job: Job, on_event: Callable[[Event], None]
     ) -> WorkerOutcome:
+        def take(event: Event) -> None:
+            if isinstance(event, Phase):
+                self._clock.begin(event.name, event.batch_size)
+            on_event(event)
+
+        self._clock.begin("start")
         outcome = run_worker(
             command.argv,
             job,
             env=command.env,
             log_path=self.folder.log,
-            on_event=on_event,
+            on_event=take,
             startup_deadline_seconds=STARTUP_DEADLINE_SECONDS,
             interruption=self._interruption,
             silence_seconds=self._silence_seconds,
         )
+        self._clock.end()
         if outcome.note is not None:
             self.warn(outcome.note)
         return outcome

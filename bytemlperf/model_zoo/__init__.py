@@ -15,7 +15,11 @@ from bytemlperf.model_zoo.catalog import (
 )
 from bytemlperf.model_zoo.legacy_fields import plain_name
 from bytemlperf.model_zoo.prepare import PreparedModel, prepare_model
-from bytemlperf.model_zoo.reference import forget_reference, reference_outputs
+from bytemlperf.model_zoo.reference import (
+    forget_reference,
+    reference_key,
+    reference_outputs,
+)
 from bytemlperf.model_zoo.schema import (
     Checkpoint,
     ModelInfo,
@@ -42,5 +46,6 @@ __all__ = [
     "parse_model_info",
     "plain_name",
     "prepare_model",
+    "reference_key",
     "reference_outputs",
 ]

@@ -7,7 +7,11 @@ SavedModel and ONNX another framework as well.
 
 from __future__ import annotations
 
+import hashlib
+import inspect
+import sys
 from collections.abc import Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +31,7 @@ if TYPE_CHECKING:
 
     from bytemlperf.model_zoo.prepare import PreparedModel
 
-__all__ = ["forget_reference", "reference_outputs", "run_module"]
+__all__ = ["forget_reference", "reference_key", "reference_outputs", "run_module"]
 
 Array = npt.NDArray[Any]
 
@@ -90,6 +94,35 @@ def reference_outputs(
             found = run_module(info, architecture, module, inputs)
         rows.append({n: v.cpu().numpy() for n, v in found.items()})
     return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+
+
+def reference_key(info: ModelInfo, prepared: PreparedModel) -> str:
+    """Name everything that decides what the reference answers, but for the feeds.
+
+    Parameters
+    ----------
+    info : ModelInfo
+        As given to `prepare_model`.
+    prepared : PreparedModel
+        As it returned; not a user's own.
+
+    Returns
+    -------
+    str
+        A hash, the same for every precision and format of the same weights that has
+        the same inputs and outputs: an int8 model is held against what the float32
+        one is held against, and it is computed once.
+    """
+    parts = [
+        find_architecture(info.builder or "").source_text(),
+        inspect.getsource(sys.modules[__name__]),
+        metadata.version("torch"),
+        prepared.weights_sha256,
+        str(info.framework == "Tensorflow"),
+        repr([(spec.name, spec.dtype, spec.shape) for spec in info.tensors]),
+        repr(info.output_names),
+    ]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 def run_module(

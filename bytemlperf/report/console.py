@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import TextIO, cast
 
 import msgspec
 from rich.console import Console, Group, RenderableType
@@ -20,7 +20,7 @@ from rich.text import Text
 from bytemlperf.report.certainty_table import CertaintyTable
 from bytemlperf.report.compile_facts import compile_details, compile_summary
 from bytemlperf.report.hardware_card import best_efficiency
-from bytemlperf.report.load_table import load_table, load_words
+from bytemlperf.report.load_table import affinity_words, load_table, load_words
 from bytemlperf.report.overhead_table import overhead_table
 from bytemlperf.report.parts_table import parts_table
 from bytemlperf.report.plain_text import clean_line, clean_text
@@ -47,6 +47,8 @@ from bytemlperf.report.units import (
     format_ratio,
     format_seconds,
 )
+from bytemlperf.report.vendor_figures import vendor_figures
+from bytemlperf.report.wall_time import time_table, wall_time_words
 
 __all__ = ["invocation_report", "open_console", "task_facts", "task_notes",
            "task_report"]  # fmt: skip
@@ -211,7 +213,11 @@ def invocation_report(
             Text(format_rate(best.throughput_samples_per_s) if best else "-"),
             Text(format_seconds(entry.duration_seconds) if is_reached else "-"),
         )
-    return Group(table, Text(), _grid([("index", Text(str(index_file)))]))
+    parts: list[RenderableType] = [table, Text()]
+    times = time_table(index)
+    if times is not None and len(index.tasks) > 1:
+        parts += [times, Text()]
+    return Group(*parts, _grid([("index", Text(str(index_file)))]))
 
 
 def _best(points: Sequence[Point]) -> Point | None:
@@ -266,7 +272,8 @@ def task_facts(result: TaskResult) -> list[tuple[str, str]]:
         ("peak", _efficiency(result)),
         ("accuracy", result.accuracy and _accuracy(result.accuracy)),
         ("numeric", result.numeric and _numeric(result.numeric)),
-        ("vendor", result.vendor_benchmark and _vendor(result.vendor_benchmark)),
+        *_vendor(result),
+        ("time", wall_time_words(result)),
     ]
     return [(name, text) for name, text in facts if text]
 
@@ -340,6 +347,7 @@ def _load(points: Sequence[Point]) -> str | None:
             else ""
         )
         + (f"; shared by {len(point.parts)} processes" if point.parts else "")
+        + affinity_words(points)
     )
 
 
@@ -382,9 +390,16 @@ def _numeric(numeric: NumericReport) -> str:
     )
 
 
-def _vendor(figures: dict[str, Any]) -> str:
-    """Show the vendor's own figures, and whose they are."""
-    return f"its own figures: {msgspec.json.encode(figures).decode()}"
+def _vendor(result: TaskResult) -> list[tuple[str, str]]:
+    """Show the vendor's own figures beside ours."""
+    if not result.vendor_benchmark:
+        return []
+    if result.imported_from is not None:
+        # What the other tool said is what the points were made of.
+        said = msgspec.json.encode(result.vendor_benchmark).decode()
+        return [("vendor", f"as published: {said}")]
+    lines = list(vendor_figures(result.vendor_benchmark, result.points))
+    return list(zip(["vendor", *[""] * (len(lines) - 1)], lines, strict=True))
 
 
 def task_notes(result: TaskResult) -> Iterable[tuple[str, Text]]:

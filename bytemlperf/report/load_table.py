@@ -15,7 +15,7 @@ from bytemlperf.report.percentiles import shown_percentile
 from bytemlperf.report.schema import LoadReport, Point
 from bytemlperf.report.units import format_count, format_duration_ns, format_rate
 
-__all__ = ["load_table", "load_words"]
+__all__ = ["affinity_words", "load_table", "load_words"]
 
 _Cell = Callable[[LoadReport], str]
 
@@ -51,6 +51,32 @@ def load_words(point: Point) -> str:
     if load.source is not None:
         return f"{words} ({load.source})"
     return f"{words} (seed {load.schedule_seed})"
+
+
+def affinity_words(points: Sequence[Point]) -> str:
+    """Say where threads were held, if they were.
+
+    Parameters
+    ----------
+    points : sequence of Point
+        Of a task.
+
+    Returns
+    -------
+    str
+        Such as ``"; affinity loop=0,predict=1 (read back)"``, or empty.
+    """
+    asked = next((point.affinity for point in points if point.affinity), None)
+    if asked is None:
+        return ""
+    elsewhere = dict.fromkeys(
+        group.role
+        for point in points
+        for group in point.threads
+        if group.is_as_asked is False
+    )
+    held = f"but not {', '.join(elsewhere)}" if elsewhere else "read back"
+    return f"; affinity {asked} ({held})"
 
 
 def load_table(points: Sequence[Point]) -> Table | None:

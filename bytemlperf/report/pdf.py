@@ -8,19 +8,25 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from typing import Any
-from xml.sax.saxutils import escape
 
 from bytemlperf.errors import ConfigError
 from bytemlperf.report.collect import Collected
 from bytemlperf.report.columns import POINT_COLUMNS
 from bytemlperf.report.page.view import PageView, Shown, TaskSection, page_view
+from bytemlperf.report.pdf_text import Font, markup, register_fonts
 from bytemlperf.report.pictures import to_png
+from bytemlperf.report.plain_text import clean_line
 
 __all__ = ["render_pdf"]
 
+BODY: Font = "DejaVuSans"
+BOLD: Font = "DejaVuSans-Bold"
+CODE: Font = "DejaVuSansMono"
 MARGIN_MM = 15
 # Two columns of figures.
 FIGURE_WIDTH_MM = 86
+# So that their text is about as large as the text around them.
+FIGURE_UNITS = 340
 MAX_FIGURE_HEIGHT_MM = 95
 INK = "#14181f"
 SOFT = "#505a68"
@@ -32,7 +38,6 @@ KEYS = (
     "queue_wait_mean_ns", "service_mean_ns", "ours_mean_ns", "peak_rss_bytes",
     "verdict",
 )  # fmt: skip
-MAX_TEXT = 600
 
 
 def render_pdf(
@@ -51,7 +56,7 @@ def render_pdf(
     -------
     bytes
         The file: the host, then of each task verdict, points, notes, figures and how to
-        repeat it. Characters that the standard fonts lack are shown as "?".
+        repeat it. Characters that the fonts lack are shown as escapes.
 
     Raises
     ------
@@ -79,12 +84,13 @@ class _Document:
         self._colors, self._sizes, self._units = colors, pagesizes, units
         self._flowables, self._tables = flowables, tables
         self._paragraph = paragraph.Paragraph
+        register_fonts()
         ink = colors.HexColor(INK)
 
         def style(name: str, size: float, **options: Any) -> Any:
             # Chinese rules break a name of 500 letters, which words alone do not.
             given = {
-                "fontName": "Helvetica",
+                "fontName": BODY,
                 "textColor": ink,
                 "wordWrap": "CJK",
                 **options,
@@ -93,16 +99,16 @@ class _Document:
                 name, fontSize=size, leading=size * 1.25, **given
             )
 
-        self._title = style("title", 18, fontName="Helvetica-Bold", spaceAfter=4)
-        self._heading = style("heading", 13, fontName="Helvetica-Bold", spaceBefore=10,
+        self._title = style("title", 18, fontName=BOLD, spaceAfter=4)
+        self._heading = style("heading", 13, fontName=BOLD, spaceBefore=10,
                               spaceAfter=4)  # fmt: skip
         self._body = style("body", 9, spaceAfter=2)
         self._small = style("small", 7.5, textColor=colors.HexColor(SOFT))
         self._cell = style("cell", 7)
-        self._bold_cell = style("bold", 7, fontName="Helvetica-Bold")
-        self._column = style("column", 7, fontName="Helvetica-Bold", wordWrap=None)
-        self._figure_title = style("figure", 8.5, fontName="Helvetica-Bold")
-        self._code = style("code", 8, fontName="Courier", spaceAfter=4)
+        self._bold_cell = style("bold", 7, fontName=BOLD)
+        self._column = style("column", 7, fontName=BOLD, wordWrap=None)
+        self._figure_title = style("figure", 8.5, fontName=BOLD)
+        self._code = style("code", 8, fontName=CODE, spaceAfter=4)
 
     def render(self) -> bytes:
         """Lay everything out."""
@@ -117,7 +123,7 @@ class _Document:
             rightMargin=margin,
             topMargin=margin,
             bottomMargin=margin + 4,
-            title=_standard(self._view.title),
+            title=clean_line(self._view.title),
             author="bytemlperf",
             # The same results are the same bytes.
             invariant=1,
@@ -129,7 +135,7 @@ class _Document:
 
     def _footer(self, canvas: Any, document: Any) -> None:
         canvas.saveState()
-        canvas.setFont("Helvetica", 7)
+        canvas.setFont(BODY, 7)
         canvas.setFillColor(self._colors.HexColor(SOFT))
         margin = MARGIN_MM * self._units.mm
         canvas.drawString(
@@ -168,20 +174,23 @@ class _Document:
     def _task(self, task: TaskSection, each: Collected) -> list[Any]:
         tone = self._colors.HexColor(TONES[task.tone]).hexval()[2:]
         run = f" ({task.run})" if task.run else ""
-        heading = (
-            f'<font color="#{tone}">{task.verdict}</font> {_markup(task.title + run)}'
-        )
+        title = markup(task.title + run, BOLD)
+        heading = f'<font color="#{tone}">{task.verdict}</font> {title}'
         story = [
             self._paragraph(heading, self._heading),
             self._pairs(task.answers[:-1]),
         ]
         if each.result.points:
-            story += [self._flowables.Spacer(1, 6), self._points(each)]
+            story += [
+                self._flowables.Spacer(1, 6),
+                self._points(each),
+                self._flowables.Spacer(1, 4),
+            ]
         for note in task.notes:
             color = TONES[note.tone]
             text = (
-                f'<font color="{color}"><b>{_markup(note.where)}</b> '
-                f"{_markup(note.text)}</font>"
+                f'<font color="{color}"><font name="{BOLD}">{markup(note.where, BOLD)}'
+                f"</font> {markup(note.text, BODY)}</font>"
             )
             story.append(self._paragraph(text, self._body))
         story.append(self._flowables.Spacer(1, 6))
@@ -248,7 +257,9 @@ class _Document:
         return story
 
     def _figure(self, shown: Shown) -> list[Any]:
-        picture = self._flowables.Image(io.BytesIO(to_png(shown.figure, scale=2)))
+        picture = self._flowables.Image(
+            io.BytesIO(to_png(shown.figure, scale=3, width=FIGURE_UNITS))
+        )
         width = FIGURE_WIDTH_MM * self._units.mm
         height = picture.imageHeight * width / picture.imageWidth
         if height > MAX_FIGURE_HEIGHT_MM * self._units.mm:
@@ -262,18 +273,4 @@ class _Document:
         ]
 
     def _text(self, text: str, style: Any) -> Any:
-        return self._paragraph(_markup(text), style)
-
-
-def _markup(text: str) -> str:
-    """Return text as it is said inside reportlab's markup."""
-    shortened = text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]} ..."
-    return escape(_standard(shortened)).replace("\n", "<br/>")
-
-
-def _standard(text: str) -> str:
-    """Return text in the characters that the standard fonts have."""
-    printable = "".join(
-        mark if mark.isprintable() or mark == "\n" else " " for mark in text
-    )
-    return printable.encode("cp1252", "replace").decode("cp1252")
+        return self._paragraph(markup(text, style.fontName), style)

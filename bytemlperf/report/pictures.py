@@ -5,11 +5,13 @@ Input: figures. Output: SVG or PNG, in the light colours.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from bytemlperf.errors import ConfigError
 from bytemlperf.report.figures import Figure
 from bytemlperf.report.figures.theme import THEMES
+from bytemlperf.report.fonts import FONTS_FOLDER
 
 __all__ = ["to_png", "to_svg"]
 
@@ -42,7 +44,7 @@ def to_svg(figure: Figure) -> str:
     return drawn
 
 
-def to_png(figure: Figure, *, scale: float = 2) -> bytes:
+def to_png(figure: Figure, *, scale: float = 2, width: int = WIDTH) -> bytes:
     """Draw a figure as PNG.
 
     Parameters
@@ -50,7 +52,9 @@ def to_png(figure: Figure, *, scale: float = 2) -> bytes:
     figure : Figure
         With a `spec`.
     scale : float, default 2
-        Pixels per unit; a figure is about 620 units wide.
+        Pixels per unit.
+    width : int, default 620
+        Of the plot, in units; text stays as large.
 
     Returns
     -------
@@ -64,21 +68,22 @@ def to_png(figure: Figure, *, scale: float = 2) -> bytes:
     """
     try:
         drawn: bytes = _converter().vegalite_to_png(
-            _spec(figure), vl_version=VEGA_LITE, scale=scale
+            _spec(figure, width), vl_version=VEGA_LITE, scale=scale
         )
     except ValueError as error:
         raise _undrawable(figure, error) from error
     return drawn
 
 
-def _spec(figure: Figure) -> dict[str, Any]:
+def _spec(figure: Figure, width: int = WIDTH) -> dict[str, Any]:
     """Give a figure a width of its own, and paper below it."""
     if figure.spec is None:
         raise ConfigError(f"there is nothing to draw: {figure.summary}")
     config = THEMES["light"] | {"background": "white", "font": "sans-serif"}
-    return figure.spec | {"width": WIDTH, "config": config}
+    return figure.spec | {"width": width, "config": config}
 
 
+@cache
 def _converter() -> Any:
     try:
         import vl_convert
@@ -87,6 +92,8 @@ def _converter() -> Any:
             "pictures need vl-convert-python, which is not installed",
             hint="pip install 'bytemlperf[report]'",
         ) from error
+    # For names that the fonts of this machine cannot show.
+    vl_convert.register_font_directory(str(FONTS_FOLDER))
     return vl_convert
 
 

@@ -5,6 +5,7 @@ the concurrent calls of a long-lived program. It knows no model, report or frame
 """
 
 from bytemlperf._native.client import Client
+from bytemlperf.runtime.affinity import Affinity, parse_affinity
 from bytemlperf.runtime.client_tasks import ClientTask, client_task_factory, spawn
 from bytemlperf.runtime.clock import cpu_time_ns, now_ns, utc_now
 from bytemlperf.runtime.load_record import LoadRecording
@@ -43,12 +44,14 @@ from bytemlperf.runtime.scenario import (
 )
 from bytemlperf.runtime.scheduler import Scheduler
 from bytemlperf.runtime.session import check_outputs
+from bytemlperf.runtime.thread_use import ThreadUse
 from bytemlperf.runtime.timeline import TIMELINE_DTYPE
 from bytemlperf.runtime.trace import read_trace
 
 __all__ = [
     "RNG_NAME",
     "TIMELINE_DTYPE",
+    "Affinity",
     "ArraySamples",
     "Arrival",
     "Batching",
@@ -75,6 +78,7 @@ __all__ = [
     "Second",
     "Server",
     "SingleStream",
+    "ThreadUse",
     "Trace",
     "WarmUp",
     "WarmUpRecording",
@@ -84,6 +88,7 @@ __all__ = [
     "cpu_time_ns",
     "now_ns",
     "pace",
+    "parse_affinity",
     "read_trace",
     "run",
     "run_sync",

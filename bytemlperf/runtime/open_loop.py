@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 import threading
+from collections.abc import Collection
 
 from bytemlperf._native.dispatcher import STOPPED_BY_NOTHING
 from bytemlperf._native.pacer import Pacer
+from bytemlperf.runtime.affinity import Affinity, allowed_cpus, hold_this_thread
 from bytemlperf.runtime.clock import now_ns
 from bytemlperf.runtime.load_record import LoadRecording, backlog_grows
 from bytemlperf.runtime.plan import LoadPlan
 from bytemlperf.runtime.predictor import Predictor
 from bytemlperf.runtime.recorder import Histogram
+from bytemlperf.runtime.thread_use import ThreadUse, read_thread
 
 __all__ = ["OpenLoopPhase", "may_be_real_time", "open_capacity"]
 
@@ -60,20 +62,32 @@ def open_capacity(
     return max_queued, min(in_flight, rows + rows_in_predict)
 
 
-def may_be_real_time(rate_qps: float | None) -> bool:
+def may_be_real_time(
+    rate_qps: float | None,
+    cpus: Collection[int] | None = None,
+    affinity: Affinity = Affinity(),
+) -> bool:
     """Tell whether a pacing thread may ask to go before all others.
 
     Parameters
     ----------
     rate_qps : float or None
         Rows per second; None: everything is due at once.
+    cpus : collection of int, optional
+        Processors that this process may use; None: the calling thread's.
+    affinity : Affinity
+        Where the pacing thread and the predict threads are held.
 
     Returns
     -------
     bool
         False where it would take a processor for most of the time, or the only one.
     """
-    if rate_qps is None or len(os.sched_getaffinity(0)) < 2:
+    cpus = allowed_cpus() if cpus is None else cpus
+    if rate_qps is None or len(cpus) < 2:
+        return False
+    own = set(affinity.cpus_of("pacer") or cpus)
+    if len(own) == 1 and own >= set(affinity.predict or cpus):
         return False
     # Of a Poisson process: the mean of the gap and the spin, whichever is shorter.
     return 1 - math.exp(-rate_qps * SPIN_NS / 1e9) <= _MAX_REAL_TIME_SHARE
@@ -95,6 +109,10 @@ class OpenLoopPhase:
         as the schedule lasted, 1 s at least; for ever if everything is due at once.
     is_stopped : bool, default False
         Whether nothing is to be issued at all.
+    affinity : Affinity
+        Where the pacing thread is held.
+    cpus : collection of int, optional
+        Processors that this process may use; None: the calling thread's.
     """
 
     def __init__(
@@ -105,7 +123,10 @@ class OpenLoopPhase:
         max_seconds: float | None,
         drain_seconds: float | None,
         is_stopped: bool = False,
+        affinity: Affinity = Affinity(),
+        cpus: Collection[int] | None = None,
     ) -> None:
+        self._affinity = affinity
         self._predictor = predictor
         self._dispatcher = predictor.dispatcher
         self._plan = plan
@@ -121,11 +142,12 @@ class OpenLoopPhase:
             samples=plan.samples,
             queries=plan.queries,
             spin_ns=SPIN_NS,
-            real_time=may_be_real_time(plan.offered_qps),
+            real_time=may_be_real_time(plan.offered_qps, cpus, affinity),
         )
         if is_stopped:
             self._pacer.stop()
         self._dropped_count = 0
+        self.pacer_use: ThreadUse | None = None
         self.start_ns = 0
         self.end_ns = 0
 
@@ -143,7 +165,7 @@ class OpenLoopPhase:
         )
         pacer.lend()
         thread = threading.Thread(
-            target=pacer.run,
+            target=self._pace,
             args=(
                 self.start_ns,
                 _NO_DEADLINE_NS
@@ -171,6 +193,21 @@ class OpenLoopPhase:
             pacer.take_back()
             self._predictor.listen()
         self.end_ns = now_ns()
+
+    def _pace(self, start_ns: int, deadline_ns: int) -> None:
+        """Walk the schedule, in the pacing thread, and say what that took."""
+        with hold_this_thread(self._affinity.cpus_of("pacer")):
+            self._pacer.run(start_ns, deadline_ns)
+            read = read_thread(threading.get_native_id())
+        if read is not None:
+            self.pacer_use = ThreadUse(
+                role="pacer",
+                name=threading.current_thread().name,
+                cpus=read.cpus,
+                cpu_ns=self._pacer.cpu_ns,
+                run_delay_ns=read.run_delay_ns,
+                involuntary_switches=read.involuntary_switches,
+            )
 
     async def _drain(self) -> None:
         """Wait for what was issued, and drop what is queued when time is up."""

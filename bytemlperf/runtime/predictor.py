@@ -28,6 +28,8 @@ from bytemlperf._native.native_clients import NativeClients
 from bytemlperf._native.predict_loop import PredictLoop
 from bytemlperf._native.row_table import RowTable
 from bytemlperf._native.timeline import Timeline
+from bytemlperf.errors import InternalError
+from bytemlperf.runtime.affinity import Affinity, hold_this_thread
 from bytemlperf.runtime.client_path import PredictPath
 from bytemlperf.runtime.hand_over import can_spin
 from bytemlperf.runtime.samples import Array
@@ -156,6 +158,8 @@ class Predictor:
         Native clients; 0: others issue.
     think_ns : int, default 0
         How long native clients think, ns.
+    affinity : Affinity
+        Where its threads are held.
 
     Notes
     -----
@@ -180,7 +184,9 @@ class Predictor:
         predict_path: PredictPath = "hand-over",
         native_client_count: int = 0,
         think_ns: int = 0,
+        affinity: Affinity = Affinity(),
     ) -> None:
+        self._affinity = affinity
         max_batch = batching.queries_per_batch(samples_per_query)
         self.is_forked = False
         self.queue = BatchQueue(
@@ -250,7 +256,6 @@ class Predictor:
         self._threads = list(self._make_threads())
 
     def _make_threads(self) -> Iterator[threading.Thread]:
-        # Daemons, so that an exit handler can still close the queue.
         if self._path == "loop lane":
             return
         clients = self.native_clients
@@ -258,21 +263,37 @@ class Predictor:
             name = f"bytemlperf-predict-{loop.thread_index}"
             if self._path == "lane":
                 assert clients is not None
-                yield threading.Thread(
-                    target=loop.serve_lane,
-                    args=(self._predict, clients),
-                    name=name,
-                    daemon=True,
+                yield self._thread(
+                    name, "predict", loop.serve_lane, self._predict, clients
                 )
             else:
-                yield threading.Thread(
-                    target=loop.serve, args=(self._predict,), name=name, daemon=True
-                )
+                yield self._thread(name, "predict", loop.serve, self._predict)
         if clients is not None and self._path == "hand-over":
-            self._clients_thread = threading.Thread(
-                target=clients.serve, name="bytemlperf-clients", daemon=True
+            self._clients_thread = self._thread(
+                "bytemlperf-clients", "loop", clients.serve
             )
             yield self._clients_thread
+
+    def _thread(
+        self, name: str, role: str, serve: Callable[..., object], *arguments: object
+    ) -> threading.Thread:
+        cpus = self._affinity.cpus_of(role)
+
+        def work() -> None:
+            with hold_this_thread(cpus):
+                serve(*arguments)
+
+        # A daemon, so that an exit handler can still close the queue.
+        return threading.Thread(target=work, name=name, daemon=True)
+
+    @property
+    def thread_roles(self) -> dict[int, str]:
+        """Role of each thread that was started, by the kernel's number."""
+        return {
+            thread.native_id: "loop" if thread is self._clients_thread else "predict"
+            for thread in self._threads
+            if thread.native_id is not None
+        }
 
     def _end_clients_thread(self) -> None:
         """Join it, which is at once: the loop needs the bell that it listens to."""
@@ -384,25 +405,26 @@ class Predictor:
         ended = self._loop.create_future()
 
         def drain_and_look() -> None:
-            have_exited = self._lane is not None or all(
-                loop.has_exited for loop in self._loops
-            )
+            # Draining clears the bell, so it goes before the look (step L1 of
+            # `doorbell_model`): a thread that ended in between would ring unheard.
             self.dispatcher.drain()
-            if have_exited:
-                self.dispatcher.discard()  # nobody is left to serve them
-            if have_exited and not self.table.in_flight_count and not ended.done():
+            if self._lane is None and not all(loop.has_exited for loop in self._loops):
+                return
+            self.dispatcher.drain()  # what they finished before they ended
+            self.dispatcher.discard()  # nobody is left to serve it
+            if not self.table.in_flight_count and not ended.done():
                 ended.set_result(None)
 
         def begin() -> None:
             if discard:
                 self.dispatcher.discard()
             self.queue.close()
-            self._bell.ring()
+            self._bell.ring()  # L3
 
         self.dispatcher.stop()
         if self._lane is not None:
             self._lane.close()
-        self._end_clients_thread()
+        self._end_clients_thread()  # L4 of `doorbell_model`
         self._loop.add_reader(self._bell.fd, drain_and_look)
         # Clients are resumed by discarding, so it must not run inside this task.
         self._loop.call_soon(begin)
@@ -419,8 +441,19 @@ class Predictor:
             self.abandon()
             _open_predictors.discard(self)
             self.space.open(everybody=True)
+        self._check_balance()
         if interruption is not None:
             raise interruption
+
+    def _check_balance(self) -> None:
+        """Every row that was put was taken or discarded, and is free again."""
+        queue = self.queue
+        if queue.put_count != queue.taken_count or self.table.in_flight_count:
+            raise InternalError(
+                f"{queue.put_count} rows were put into the queue, but "
+                f"{queue.taken_count} were taken, and "
+                f"{self.table.in_flight_count} are still in flight"
+            )
 
     def abandon(self) -> None:
         """Close the queue and join the threads, without a loop."""

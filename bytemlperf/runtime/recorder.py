@@ -13,9 +13,11 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from bytemlperf._native.recorder import Recorder
+from bytemlperf._native.recorder import Recorder, unpacked_cells
 from bytemlperf._native.timeline import Timeline
 from bytemlperf.errors import ConfigError, PredictError
+from bytemlperf.runtime.affinity import Affinity
+from bytemlperf.runtime.thread_use import ThreadUse
 from bytemlperf.statistics.hdr import cell_bounds, decode_counts, encode_counts
 
 if TYPE_CHECKING:
@@ -305,7 +307,7 @@ def blocks_from(timeline: Timeline) -> tuple[Block, ...]:
                 duration_ns=min(block_ns, end_ns - start_ns),
                 query_count=count,
                 sum_ns=sum_ns,
-                cells=np.frombuffer(cells, dtype=np.int64).reshape(-1, 2),
+                cells=np.frombuffer(unpacked_cells(cells), np.int64).reshape(-1, 2),
             )
         )
     return tuple(blocks)
@@ -393,3 +395,5 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
     predict_path: str = ""
     path_reason: str = ""
     load: LoadRecording | None = None
+    affinity: Affinity = Affinity()
+    threads: tuple[ThreadUse, ...] = ()

@@ -14,6 +14,7 @@ from typing import Any
 
 from bytemlperf._native.timeline import Timeline
 from bytemlperf.errors import ConfigError
+from bytemlperf.runtime.affinity import Affinity, allowed_cpus, check_affinity
 from bytemlperf.runtime.client_path import ClientBody, ClientPath
 from bytemlperf.runtime.predictor import InputLayout, Predict
 from bytemlperf.runtime.progress import Progress, ProgressTeller
@@ -43,6 +44,7 @@ async def run(
     start_gate: Callable[[], object] | None = None,
     client_path: ClientPath = "auto",
     client_body: ClientBody | None = None,
+    affinity: Affinity = Affinity(),
 ) -> Recording:
     """Load-test `predict` on the running event loop.
 
@@ -90,6 +92,10 @@ async def run(
         ``await client_body(client)`` is what each client does; ``await client`` in it
         asks one query, and ``client.is_open`` tells whether it may ask another. None:
         clients ask, think and ask again.
+    affinity : Affinity
+        Processors of each kind of thread; see `parse_affinity`. Those that frameworks
+        make are moved between the warm-up and the measured part, and all are back where
+        they were at the end. `Recording.threads` says what was read back.
 
     Returns
     -------
@@ -110,6 +116,7 @@ async def run(
     -----
     Cancelling it waits for the batch that predict is working on, then ends all threads.
     """
+    check_affinity(affinity, allowed_cpus())
     chosen = range(samples.count) if indices is None else indices
     max_batch = batching.queries_per_batch(scenario.samples_per_query)
     if scenario.samples_per_query > len(chosen):
@@ -151,6 +158,7 @@ async def run(
                 start_gate=start_gate,
                 client_path=client_path,
                 body=client_body,
+                affinity=affinity,
             )
             if on_progress is None:
                 return await session.run()

@@ -113,6 +113,11 @@ class ArraySamples:
         return self._count
 
     @property
+    def arrays(self) -> dict[str, Array]:
+        """The arrays that samples are copied from, by input name."""
+        return dict(self._arrays)
+
+    @property
     def spec(self) -> tuple[TensorSpec, ...]:
         """One spec for each input; the first dimension is a sample's rows."""
         return tuple(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import operator
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -16,6 +17,7 @@ import numpy as np
 from bytemlperf._native.dispatcher import STOPPED_BY_FAILURE, STOPPED_BY_TIME
 from bytemlperf._native.timeline import Timeline
 from bytemlperf.errors import ConfigError, PredictError
+from bytemlperf.runtime.affinity import Affinity, ThreadPlaces, allowed_cpus
 from bytemlperf.runtime.client_path import (
     OPEN_LOOP_PATH,
     ClientBody,
@@ -54,6 +56,7 @@ from bytemlperf.runtime.scenario import (
     as_closed_loop,
     scenario_name,
 )
+from bytemlperf.runtime.thread_use import ThreadUse, read_threads, thread_uses
 
 __all__ = ["Check", "Session", "check_outputs"]
 
@@ -117,7 +120,11 @@ class Session:
         start_gate: Callable[[], object] | None = None,
         client_path: ClientPath = "auto",
         body: ClientBody | None = None,
+        affinity: Affinity = Affinity(),
     ) -> None:
+        self._affinity = affinity
+        # Before anything is held.
+        self._cpus = allowed_cpus()
         self._scenario_name = scenario_name(scenario)
         self._body = body
         self._seed = seed
@@ -179,6 +186,7 @@ class Session:
             predict_path=self._path.predict,
             native_client_count=capacity if self._path.clients == "native" else 0,
             think_ns=self._scenario.think_time_ns,
+            affinity=affinity,
         )
 
     def stop_soon(self) -> None:
@@ -221,8 +229,19 @@ class Session:
 
     async def run(self) -> Recording:
         """Warm up and measure."""
+        # There is no other thread to call predict where the loop's does.
+        role = "predict" if self._path.predict == "loop lane" else "loop"
+        places = ThreadPlaces(self._affinity, role)
+        with places:
+            return await self._run(places, role)
+
+    async def _run(self, places: ThreadPlaces, role: str) -> Recording:
+        loop_thread = threading.get_native_id()
         async with self._predictor.serving():
             settled_part = await self._run_warm_up()
+            # Frameworks have made their threads by now.
+            places.move_native()
+            threads_before = read_threads()
             if self._start_gate is not None:
                 await asyncio.to_thread(self._start_gate)
             used_before = usage()
@@ -237,6 +256,13 @@ class Session:
                     is_warm_up=False,
                 )
             used_after = usage()
+            threads = thread_uses(
+                threads_before,
+                read_threads(),
+                {loop_thread: role, **self._predictor.thread_roles},
+            )
+            if isinstance(phase, OpenLoopPhase) and phase.pacer_use is not None:
+                threads += (phase.pacer_use,)
         self._timeline.finish()
         if self._timeline.chunk_rows:
             self._timeline.flush_chunk()
@@ -245,7 +271,7 @@ class Session:
             raise fatal
         self._check_first_outputs()
         used = Usage(*map(operator.sub, used_after, used_before))
-        return self._record(settled_part, phase, used)
+        return self._record(settled_part, phase, used, threads)
 
     @property
     def _has_failed(self) -> bool:
@@ -310,6 +336,8 @@ class Session:
             max_seconds=self._limits.max_seconds,
             drain_seconds=self._limits.drain_seconds,
             is_stopped=self._has_failed,
+            affinity=self._affinity,
+            cpus=self._cpus,
         )
         self._predictor.queue.reset_peak()
         await phase.walk()
@@ -320,6 +348,7 @@ class Session:
         warm_up: WarmUpRecording,
         phase: ClosedLoopPhase | NativeLoopPhase | OpenLoopPhase,
         used: Usage,
+        threads: tuple[ThreadUse, ...],
     ) -> Recording:
         timeline = self._timeline
         reason = self._predictor.dispatcher.stop_reason
@@ -378,4 +407,6 @@ class Session:
             client_kind=client_kind,
             predict_path=self._path.predict,
             path_reason=self._path.reason,
+            affinity=self._affinity,
+            threads=threads,
         )

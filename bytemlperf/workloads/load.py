@@ -84,6 +84,10 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
         Threads that call predict; None: as many as the backend has instances.
     schedule_seed : int, default 0
         Seed of the moments of an open loop.
+    affinity : str, optional
+        Processors of each kind of thread: ``role=processors``, several divided by
+        commas, with the roles ``loop``, ``pacer``, ``predict`` and ``intra_op``, such
+        as ``"loop=0,predict=1,intra_op=1-3"``. None: any.
     """
 
     scenario: Scenario = "closed_loop"
@@ -99,6 +103,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     max_delay_us: Annotated[int, msgspec.Meta(ge=0)] = 0
     predict_threads: Positive | None = None
     schedule_seed: Annotated[int, msgspec.Meta(ge=0)] = 0
+    affinity: Annotated[str, msgspec.Meta(min_length=1)] | None = None
 
     def check(self) -> None:
         """Refuse what does not belong together.

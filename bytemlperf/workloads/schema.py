@@ -51,6 +51,10 @@ class Workload(Load, frozen=True, forbid_unknown_fields=True, kw_only=True):
     min_snr_db : float or None, default None
         Signal-to-noise ratio that each output must have against the reference; None
         takes the one that goes with the precision.
+    perf_seconds : float or None, default None
+        Wall time that all points together may take, loading and warming up included. A
+        batch size that is predicted not to fit is skipped and reported with the
+        prediction; the first one is always measured. None: no limit.
     """
 
     model: Annotated[str, msgspec.Meta(min_length=1)]
@@ -66,6 +70,7 @@ class Workload(Load, frozen=True, forbid_unknown_fields=True, kw_only=True):
     processes: Positive = 1
     accuracy_target: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.99
     min_snr_db: float | None = None
+    perf_seconds: Annotated[float, msgspec.Meta(gt=0)] | None = None
 
     def __post_init__(self) -> None:
         self.check()
@@ -73,6 +78,12 @@ class Workload(Load, frozen=True, forbid_unknown_fields=True, kw_only=True):
             raise ValueError(
                 f"expected processes = 1 with the open loop {self.scenario}, got "
                 f"{self.processes}: processes share clients, and it has none"
+            )
+        if self.affinity is not None and self.processes > 1:
+            raise ValueError(
+                f"affinity = {self.affinity!r} is about the threads of one process, "
+                f"but there are processes = {self.processes}, each of which is held to "
+                "processors of its own"
             )
         if self.processes > self.clients:
             raise ValueError(

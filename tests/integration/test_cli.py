@@ -92,13 +92,19 @@ def test_null_counts_what_was_asked(cache, workload, tmp_path):
 @pytest.mark.frameworks
 @pytest.mark.timeout(400)
 def test_an_open_loop_says_what_it_offered(cache, workload, tmp_path):
-    """Poisson arrivals: the schedule's count, its rate, and a hash to compare by."""
+    """Poisson arrivals: the schedule's count, its rate, and a hash to compare by.
+
+    Its threads are held to the last processor that there is, and read back there.
+    """
     out = tmp_path / "out"
+    cpu = max(os.sched_getaffinity(0))
+    affinity = f"predict={cpu},intra_op={cpu}"
     done = bytemlperf(
         cache,
         *("--tasks", workload, "--hardware_type", "NULL", "--out", out),
         *("--scenario", "server", "--rate", 200, "--duration", 0.5),
         *("--schedule_seed", 7, "--no_test_accuracy", "--no_test_numeric"),
+        *("--affinity", affinity),
     )
 
     assert done.returncode in (0, 4), done.stderr  # the machine may be too busy
@@ -110,6 +116,11 @@ def test_an_open_loop_says_what_it_offered(cache, workload, tmp_path):
         assert point.load.offered_qps == point.load.requested_qps == 200
         assert (point.load.samples_per_query, point.max_batch) == (1, point.batch_size)
         assert point.load.lag.count == 100
+        assert point.affinity == affinity
+        held = {each.role: each for each in point.threads if each.is_as_asked}
+        assert held["predict"].cpus == held["intra_op"].cpus == [cpu]
+    assert result.workload["affinity"] == affinity  # which `rerun` repeats
+    assert f"affinity {affinity} (read back)" in done.stdout
     first, second = result.points
     assert first.load.schedule_sha256 == second.load.schedule_sha256
     assert "server, 200 queries/s for 0.5 s (seed 7)" in done.stdout
@@ -289,6 +300,16 @@ def test_interrupting_keeps_what_was_measured(cache, workload, tmp_path):
                 "--spread",
             ],
             "--spread shares clients",
+        ),
+        (["--hardware_type", "NULL", "--affinity", "lop=0"], "no role 'lop'"),
+        (["--hardware_type", "NULL", "--affinity", "loop=9999"], "hint: allowed are"),
+        (
+            ["--hardware_type", "NULL", "--affinity", "loop=0", "--processes", "2"],
+            "about the threads of one process",
+        ),
+        (
+            ["--hardware_type", "NULL", "--affinity", "predict=0", "--launcher", "ray"],
+            "names processors of one machine",
         ),
         (["--hardware_type", "CPU", "--no-such"], "Unknown option"),
         (["--hardware_type", "NULL", "--out", "/proc/x"], "/proc/x"),

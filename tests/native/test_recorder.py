@@ -14,6 +14,7 @@ from bytemlperf._native.recorder import (
     LOWEST_NS,
     SIGNIFICANT_DIGITS,
     Recorder,
+    unpacked_cells,
 )
 from bytemlperf.errors import ConfigError
 
@@ -79,3 +80,22 @@ def test_rank_and_reset():
         recorder.at_rank(1)
     with pytest.raises(ConfigError, match="not 0 times"):
         recorder.record(1, 0)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, HIGHEST_TRACKABLE_NS), st.integers(1, 2**40)),
+        max_size=50,
+    )
+)
+def test_packed_cells_are_all_cells(counted):
+    """However large a step or a count: what was packed comes out, in order."""
+    recorder = Recorder()
+    for value, count in counted:
+        recorder.record(value, count)
+    cells = cells_of(recorder)
+    filled = np.flatnonzero(cells)
+    pairs = np.frombuffer(unpacked_cells(recorder.packed()), np.int64).reshape(-1, 2)
+    assert np.array_equal(pairs[:, 0], filled)
+    assert np.array_equal(pairs[:, 1], cells[filled])

@@ -130,6 +130,7 @@ def _worker_faults() -> list[Fault]:
         Fault("one query in ten raises", *FAILED, {"predict:8": "sometimes=0.1"}),
         Fault("slow predict", *FINE, {"predict:8": "slow=0.05"}),
         Fault("load leaves a child", *FINE, {"load:8": "child"}),
+        Fault("predict forks", *FINE, {"predict:8": "fork"}, says="process(es) behind"),
         Fault("predict prints binary noise", *FINE, {"predict:8": "noise=100"}),
     ]
     return faults

@@ -117,6 +117,8 @@ def _judge(fault: Fault, command: Command, code: int, outcome: Outcome) -> None:
 def _check_said(fault: Fault, result: TaskResult, outcome: Outcome) -> None:
     """See whether the result names the cause."""
     texts = [*result.warnings]
+    for point in result.points:
+        texts += [*point.warnings, *point.invalid_reasons]
     for failure in result.failures:
         texts += [failure.message, failure.detail or ""]
     if not any(fault.says in text for text in [*texts, ""]):

@@ -18,6 +18,7 @@ SHORT = (
     "one query in ten raises",
     "kill in compile",
     "load leaves a child",
+    "predict forks",
     "SIGTERM in prepare",
     "SIGINT in perf, batch 8",
     "SIGKILL of the command in perf, batch 8",

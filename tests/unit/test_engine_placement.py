@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from bytemlperf.engine.placement import (
     Core,
-    parse_cpu_list,
     read_cores,
     share_cores,
     share_devices,
@@ -92,8 +91,6 @@ def test_the_kernel_is_asked(tmp_path: Path):
         Core(0, 0, 0), Core(0, 0, 2), Core(1, 1, 1), Core(1, 1, 3),
     ]  # fmt: skip
     assert read_cores([5], tmp_path / "absent") == [Core(0, 5, 5)]
-    assert parse_cpu_list("0-2,7\n") == [0, 1, 2, 7]
-    assert parse_cpu_list("") == []
 
 
 @pytest.mark.parametrize(

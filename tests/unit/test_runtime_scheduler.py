@@ -487,3 +487,36 @@ print("served")
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert done.stdout == "served\n"
+
+
+def test_a_thread_that_ends_while_the_loop_looks_is_heard(execute):
+    """Closing ends although a predict thread ends just after the loop looked at it."""
+
+    class EndsAfterTheLook:
+        """Says that the loop has not ended, and lets it end before anybody goes on."""
+
+        def __init__(self, loop, thread, queue):
+            self._loop = loop
+            self._thread = thread
+            self._queue = queue
+
+        @property
+        def has_exited(self):
+            seen = self._loop.has_exited
+            if self._queue.is_closed:
+                self._thread.join(60)
+            return seen
+
+    async def use():
+        scheduler = front()
+        await scheduler.__aenter__()
+        await scheduler.submit(sample(1))
+        predictor = scheduler._predictor
+        predictor._loops = [
+            EndsAfterTheLook(loop, thread, predictor.queue)
+            for loop, thread in zip(predictor._loops, predictor._threads, strict=True)
+        ]
+        await scheduler.__aexit__(None, None, None)
+        assert predictor.table.in_flight_count == 0
+
+    execute(use())

@@ -16,6 +16,7 @@ from bytemlperf.report.page.view import (
     page_view,
     summary_cells,
 )
+from bytemlperf.report.wall_time import TIME_HEADINGS
 
 __all__ = ["render_page"]
 
@@ -65,6 +66,7 @@ def render_page(
         view=view,
         ratios=Shown("ratios", view.compared.ratios) if view.compared else None,
         summary_headings=SUMMARY_HEADINGS,
+        time_headings=TIME_HEADINGS,
         summary_rows=[
             (section, summary_cells(each.result))
             for section, each in zip(view.tasks, collected, strict=True)

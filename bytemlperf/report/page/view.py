@@ -43,6 +43,7 @@ from bytemlperf.report.units import (
     format_ratio,
     format_seconds,
 )
+from bytemlperf.report.wall_time import format_clock, time_rows
 
 __all__ = ["SUMMARY_HEADINGS", "PageView", "Shown", "Tone", "page_view",
            "summary_cells", "task_verdict"]  # fmt: skip
@@ -149,6 +150,7 @@ class PageView(msgspec.Struct, frozen=True):
     headings: list[tuple[str, str]]
     rows: list[TableRow]
     compared: Compared | None = None
+    times: list[tuple[str, list[Cell]]] = []
 
 
 def page_view(
@@ -195,7 +197,25 @@ def page_view(
         ],
         rows=_rows(collected),
         compared=compared(collected),
+        times=_times(collected) if len(collected) > 1 else [],
     )  # fmt: skip
+
+
+def _times(collected: Sequence[Collected]) -> list[tuple[str, list[Cell]]]:
+    """Say where the wall time went, by task and in all."""
+    has_runs = len({each.run for each in collected}) > 1
+    named = [
+        (
+            f"{each.result.task} on {each.result.hardware_type}"
+            + (f" ({each.run})" if has_runs else ""),
+            each.result,
+        )
+        for each in collected
+    ]
+    return [
+        (name, [Cell(each, format_clock(each)) for each in seconds])
+        for name, seconds in time_rows(named, None)
+    ]
 
 
 def _overview(collected: Sequence[Collected]) -> list[Shown]:

@@ -42,6 +42,8 @@ from bytemlperf.report.schema.statistics import LatencyBlock, RunStatistics
 from bytemlperf.report.schema.subject import DatasetReport, ModelReport
 from bytemlperf.report.schema.target import DifferenceBins, TargetCheck
 from bytemlperf.report.schema.task import Failure, Status, TaskResult
+from bytemlperf.report.schema.threads import ThreadGroup
+from bytemlperf.report.schema.wall_time import PhaseTime
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -68,6 +70,7 @@ __all__ = [
     "NumericOutput",
     "NumericReport",
     "OverheadReport",
+    "PhaseTime",
     "Point",
     "PointPart",
     "Provenance",
@@ -80,6 +83,7 @@ __all__ = [
     "TargetCheck",
     "TaskEntry",
     "TaskResult",
+    "ThreadGroup",
     "WarmUpReport",
     "WorstSample",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from bytemlperf.report.schema.task import Status
+from bytemlperf.report.schema.wall_time import PhaseTime
 
 __all__ = ["InvocationIndex", "TaskEntry"]
 
@@ -21,6 +22,7 @@ class TaskEntry(msgspec.Struct, frozen=True):
     failure_count: int
     duration_seconds: float
     unmet_slo_count: int = 0
+    phase_times: list[PhaseTime] = []
 
 
 class NodeEntry(msgspec.Struct, frozen=True):
@@ -51,7 +53,11 @@ class NodeEntry(msgspec.Struct, frozen=True):
 
 
 class InvocationIndex(msgspec.Struct, frozen=True):
-    """What one command did: its tasks and where their results are."""
+    """What one command did: its tasks and where their results are.
+
+    `duration_seconds` is the wall time from the command's beginning to now, on the
+    monotonic clock; None in files of older versions.
+    """
 
     schema_version: int
     invocation_id: str
@@ -62,3 +68,4 @@ class InvocationIndex(msgspec.Struct, frozen=True):
     exit_code: int
     tasks: list[TaskEntry]
     nodes: list[NodeEntry] = []
+    duration_seconds: float | None = None

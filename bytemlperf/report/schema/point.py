@@ -11,6 +11,7 @@ from bytemlperf.report.schema.load import LoadReport
 from bytemlperf.report.schema.overhead import OverheadReport
 from bytemlperf.report.schema.resources import ResourceReport
 from bytemlperf.report.schema.statistics import LatencyBlock, RunStatistics
+from bytemlperf.report.schema.threads import ThreadGroup
 
 __all__ = ["Point", "SkippedPoint", "WarmUpReport"]
 
@@ -141,6 +142,11 @@ class Point(msgspec.Struct, frozen=True):
         results of older versions and of several processes.
     resources : ResourceReport or None
         What it used of the machine; None where several processes loaded it.
+    affinity : str or None
+        Where threads were to be held, such as ``"loop=0,predict=1"``; None: anywhere.
+    threads : list of ThreadGroup
+        Where the worker's threads were allowed to run, as read back from the kernel,
+        and what they used of the window; empty where several processes loaded it.
     """
 
     batch_size: _Size
@@ -191,6 +197,8 @@ class Point(msgspec.Struct, frozen=True):
     predict_path: str = ""
     path_reason: str = ""
     resources: ResourceReport | None = None
+    affinity: str | None = None
+    threads: list[ThreadGroup] = []
 
 
 class SkippedPoint(msgspec.Struct, frozen=True):

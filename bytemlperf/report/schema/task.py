@@ -12,6 +12,7 @@ from bytemlperf.report.schema.point import Point, SkippedPoint
 from bytemlperf.report.schema.provenance import Provenance
 from bytemlperf.report.schema.quality import AccuracyReport, NumericReport
 from bytemlperf.report.schema.subject import DatasetReport, ModelReport
+from bytemlperf.report.schema.wall_time import PhaseTime
 
 __all__ = ["Failure", "Status", "TaskResult"]
 
@@ -46,7 +47,11 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class TaskResult(msgspec.Struct, frozen=True):
-    """Everything measured for one task on one hardware type."""
+    """Everything measured for one task on one hardware type.
+
+    `duration_seconds` is the wall time of all of it and `phase_times` where it went;
+    what they do not add up to was spent between the phases.
+    """
 
     schema_version: int
     task: str
@@ -68,3 +73,4 @@ class TaskResult(msgspec.Struct, frozen=True):
     log_file: str | None
     duration_seconds: float
     imported_from: ImportedFrom | None = None
+    phase_times: list[PhaseTime] = []

@@ -146,6 +146,11 @@ class BackendUNLUCKY(Backend):
             os._exit(0)
         self._faults = {}
 
+    def _do_fork(self, _):
+        # Both come back: the child goes on with a copy of the whole run.
+        self._faults = {}
+        os.fork()
+
     def _do_show(self, name):
         part = os.environ.get("BYTEMLPERF_PART")
         # One write: the parts share a log, and print() writes the line's end apart.
