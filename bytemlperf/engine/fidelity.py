@@ -199,7 +199,7 @@ def compare_with_reference(
         return NumericReport("unavailable", "the backend runs no model")
     if prepared.reference_file is None:
         return NumericReport(
-            "unavailable", "no reference: the weights are the user's own"
+            "unavailable", prepared.reference or "no reference was prepared"
         )
     count = prepared.reference_sample_count
     actual = predict_samples(predict, arrays, prepared.samples, count, emitter)
