@@ -18,7 +18,7 @@ from bytemlperf.workloads.load import Load
 
 __all__ = ["Workload", "WorkloadFile", "parse_workload", "read_workload"]
 
-Positive = Annotated[int, msgspec.Meta(ge=1)]
+Positive = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 
 
 class Workload(Load, frozen=True, forbid_unknown_fields=True, kw_only=True):
