@@ -76,12 +76,19 @@ cdef class Timeline:
     cdef int64_t _agreeing_windows
     cdef int64_t _last_median_ns
     cdef readonly bint is_settled
+    # Queries of several rows: rows still out, and the last moment a row was done;
+    # NULL if every row is a query.
+    cdef readonly Recorder query_latency
+    cdef int32_t* _rows_left
+    cdef int64_t* _query_done_ns
+    cdef Py_ssize_t _query_limit
     # Rows kept for the caller, one fixed chunk at a time.
     cdef TimelineRow* _chunk
     cdef int64_t _chunk_fill
     cdef readonly int64_t chunk_rows
     cdef object _on_chunk
 
+    cdef void _answer_row(self, Row* row, int64_t done_ns) noexcept nogil
     # A batch: c_begin_batch, each row in one of the three ways, c_end_batch.
     cdef void c_begin_batch(self, BatchRecord* batch) noexcept nogil
     cdef int c_fold(

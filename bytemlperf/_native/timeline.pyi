@@ -1,6 +1,9 @@
 from collections.abc import Callable
 from typing import Final, Self, final
 
+import numpy as np
+import numpy.typing as npt
+
 from bytemlperf._native.recorder import Recorder
 
 ROW_BYTES: Final[int]
@@ -16,6 +19,7 @@ class Timeline:
     gather: Recorder
     service: Recorder
     wakeup: Recorder
+    query_latency: Recorder
     series: list[tuple[int, int, int, int, int]]
     blocks: list[tuple[int, int, int, bytes]]
     block_ticks: int
@@ -50,6 +54,7 @@ class Timeline:
         on_chunk: Callable[[memoryview], object] | None = None,
     ) -> Self: ...
     def begin(self, *, start_ns: int, is_warm_up: bool) -> None: ...
+    def group_rows(self, sizes: npt.NDArray[np.int32]) -> None: ...
     def finish(self) -> None: ...
     def flush_chunk(self) -> None: ...
     def batch_size_counts(self) -> dict[int, int]: ...

@@ -86,6 +86,7 @@ cdef class Timeline:
         self.gather = Recorder()
         self.service = Recorder()
         self.wakeup = Recorder()
+        self.query_latency = Recorder()
         self._tick = Recorder()
         self._second = Recorder()
         self._block = Recorder()
@@ -111,6 +112,37 @@ cdef class Timeline:
         free(self._batch_sizes)
         free(self._window)
         free(self._chunk)
+        free(self._rows_left)
+        free(self._query_done_ns)
+
+    def group_rows(self, const int32_t[::1] sizes not None):
+        """Rows belong to queries from now on: a row's `client` is its query's number.
+
+        A query's latency is that of its last row. One of which a row was not answered
+        has none.
+
+        Parameters
+        ----------
+        sizes : ndarray
+            Rows of each query, int32, shape (queries,), >= 1.
+
+        Raises
+        ------
+        ConfigError
+            It was told before.
+        """
+        cdef Py_ssize_t i
+        if self._rows_left != NULL:
+            raise ConfigError("a timeline groups its rows once")
+        self._query_limit = sizes.shape[0]
+        self._rows_left = <int32_t*>malloc(max(1, self._query_limit) * sizeof(int32_t))
+        self._query_done_ns = <int64_t*>calloc(
+            max(1, self._query_limit), sizeof(int64_t)
+        )
+        if self._rows_left == NULL or self._query_done_ns == NULL:
+            raise MemoryError("no memory for the queries of a timeline")
+        for i in range(self._query_limit):
+            self._rows_left[i] = sizes[i]
 
     def begin(self, *, int64_t start_ns, bint is_warm_up):
         """Start a phase: forget every count and value of the one before."""
@@ -202,6 +234,8 @@ cdef class Timeline:
         """Account for a row; `batch` is NULL if it was never served."""
         if outcome == OUTCOME_OK:
             self.c_fold_alike(row, batch, observed_ns, 1)
+            if self._rows_left != NULL and not self.is_warm_up:
+                self._answer_row(row, batch.done_ns)
         else:
             if self.first_scheduled_ns < 0 or (
                 row.scheduled_ns < self.first_scheduled_ns
@@ -214,6 +248,21 @@ cdef class Timeline:
         if self._chunk != NULL:
             self._keep(row, batch, observed_ns, outcome)
         return 0
+
+    cdef void _answer_row(self, Row* row, int64_t done_ns) noexcept nogil:
+        """Account for a row of a query, and for the query if it is its last."""
+        cdef int64_t query = row.client
+        invariant(0 <= query < self._query_limit, "a row belongs to a query")
+        invariant(self._rows_left[query] > 0, "a query has no more rows than its size")
+        if done_ns > self._query_done_ns[query]:
+            self._query_done_ns[query] = done_ns
+        self._rows_left[query] -= 1
+        if self._rows_left[query] == 0:
+            record(
+                &self.query_latency.cells,
+                self._query_done_ns[query] - row.scheduled_ns,
+                1,
+            )
 
     cdef int c_fold_alike(
         self, Row* row, BatchRecord* batch, int64_t observed_ns, int64_t count

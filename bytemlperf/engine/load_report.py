@@ -26,7 +26,10 @@ MIN_LAG_COUNT = 459
 
 
 def load_report(
-    recording: Recording, scenario: Scenario, lag: Distribution | None
+    recording: Recording,
+    scenario: Scenario,
+    lag: Distribution | None,
+    query_latency: Distribution | None = None,
 ) -> LoadReport:
     """Say how load was brought.
 
@@ -38,6 +41,8 @@ def load_report(
         What was asked for.
     lag : Distribution or None
         The recording's lag in the report's words; None in a closed loop.
+    query_latency : Distribution or None
+        That of whole queries, where they are of several rows.
 
     Returns
     -------
@@ -80,6 +85,7 @@ def load_report(
         pacer_cpu_ns=load.pacer_cpu_ns,
         pacer_spun_ns=load.pacer_spun_ns,
         is_real_time=load.is_real_time,
+        query_latency=query_latency,
     )
 
 

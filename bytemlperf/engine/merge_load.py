@@ -58,6 +58,8 @@ def merge_load(points: Sequence[Point], achieved_qps: float) -> LoadReport | Non
         changes["is_real_time"] = all(load.is_real_time for load in loads)
         lags = [load.lag for load in loads if load.lag is not None]
         changes["lag"] = merge_distributions(lags) if lags else None
+        whole = [load.query_latency for load in loads if load.query_latency is not None]
+        changes["query_latency"] = merge_distributions(whole) if whole else None
     return msgspec.structs.replace(first, **changes)
 
 

@@ -165,6 +165,9 @@ def point_from(
             recording,
             scenario,
             distribution(recording.load.lag) if recording.load else None,
+            distribution(recording.load.query_latency)
+            if recording.load and recording.load.query_latency
+            else None,
         ),
         blocks=blocks,
         statistics=statistics,

@@ -106,6 +106,11 @@ def load_table(points: Sequence[Point]) -> TextTable | None:
         ("lag\np50", lambda load: _lag(load, 50)),
         ("lag\np99", lambda load: _lag(load, 99)),
     ]
+    if any(load.query_latency is not None for _, load in shown):
+        columns += [
+            ("query\np50", lambda load: _whole(load, 50)),
+            ("query\np99", lambda load: _whole(load, 99)),
+        ]
     return TextTable(
         [
             TextColumn("batch\nsize", [str(point.batch_size) for point, _ in shown]),
@@ -137,3 +142,12 @@ def _lag(load: LoadReport, percentile: int) -> str:
         return "-"
     value_ns: int = getattr(load.lag, f"p{percentile}_ns")
     return shown_percentile(format_duration_ns(value_ns), percentile, load.lag.count)
+
+
+def _whole(load: LoadReport, percentile: int) -> str:
+    """Show the latency of whole queries, where they are of several samples."""
+    latency = load.query_latency
+    if latency is None:
+        return "-"
+    value_ns: int = getattr(latency, f"p{percentile}_ns")
+    return shown_percentile(format_duration_ns(value_ns), percentile, latency.count)

@@ -60,6 +60,9 @@ class LoadRecording(msgspec.Struct, frozen=True, kw_only=True):
         How long before its moment a row is spun for.
     is_real_time : bool
         Whether the pacing thread ran under SCHED_FIFO.
+    query_latency : Histogram or None
+        Of queries of several rows, as a whole: last row done less scheduled, ns; those
+        of which every row was answered. None where each row is a query.
     """
 
     scenario: str
@@ -85,6 +88,7 @@ class LoadRecording(msgspec.Struct, frozen=True, kw_only=True):
     pacer_spun_ns: int
     pacer_spin_ns: int
     is_real_time: bool
+    query_latency: Histogram | None = None
 
 
 def backlog_grows(

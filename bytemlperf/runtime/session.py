@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from bytemlperf._native.dispatcher import STOPPED_BY_FAILURE, STOPPED_BY_TIME
@@ -28,7 +29,7 @@ from bytemlperf.runtime.clock import Usage, usage
 from bytemlperf.runtime.closed_loop import ClosedLoopPhase
 from bytemlperf.runtime.native_loop import NativeLoopPhase
 from bytemlperf.runtime.open_loop import OpenLoopPhase, open_capacity
-from bytemlperf.runtime.open_scenario import OpenScenario
+from bytemlperf.runtime.open_scenario import OpenScenario, Trace
 from bytemlperf.runtime.plan import (
     RNG_NAME,
     LoadPlan,
@@ -146,6 +147,7 @@ class Session:
             seed=seed,
         )
         self._plan: LoadPlan | None = None
+        self._is_grouped = isinstance(scenario, Trace) and scenario.sizes is not None
         if isinstance(scenario, OpenScenario):
             if body is not None:
                 raise ConfigError(
@@ -155,6 +157,8 @@ class Session:
             self._plan = share_plan(
                 plan_load(scenario, self._order, schedule_seed=schedule_seed), *share
             )
+            if isinstance(scenario, Trace) and scenario.sizes is not None:
+                timeline.group_rows(np.asarray(scenario.sizes, np.int32))
             in_predict = batching.predict_threads * batching.queries_per_batch(
                 scenario.samples_per_query
             )
@@ -377,6 +381,10 @@ class Session:
         load = None
         if isinstance(phase, OpenLoopPhase):
             load = phase.record(self._scenario_name)
+            if self._is_grouped:
+                load = msgspec.structs.replace(
+                    load, query_latency=Histogram.from_recorder(timeline.query_latency)
+                )
             client_kind = "pacer"
         answered = timeline.completed_count > 0
         start_ns = timeline.first_scheduled_ns if answered else phase.start_ns

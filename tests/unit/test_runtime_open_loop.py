@@ -343,3 +343,26 @@ def test_a_schedule_is_shared_by_no_more_processes_than_it_has_queries():
             batching=Batching(max_batch=1),
             share=(0, 2),
         )
+
+
+def test_a_query_of_several_samples_is_as_slow_as_its_last(tmp_path):
+    """Beside each row's latency, that of the queries: by hand, from the rows."""
+    sizes = np.array([1, 5, 2, 8, 1])
+    path = tmp_path / "rows.npy"
+    recording = run_sync(
+        lambda feeds: {"y": feeds["x"]},
+        ArraySamples({"x": np.zeros((16, 4), np.float32)}),
+        scenario=Trace(due_ns=np.arange(5) * 3_000_000, sizes=sizes),
+        batching=Batching(max_batch=3),
+        warm_up=BRIEF,
+        timeline_path=path,
+    )
+    rows = np.load(path)
+    rows = rows[rows["warm_up"] == 0]
+    latencies = rows["done_ns"] - rows["scheduled_ns"]
+    whole = [latencies[rows["client"] == query].max() for query in range(5)]
+    found = recording.load.query_latency
+    assert recording.latency.count == sizes.sum()
+    assert found.count == 5
+    assert (found.min, found.max) == (min(whole), max(whole))
+    assert found.mean == pytest.approx(np.mean(whole))

@@ -55,6 +55,9 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
         Processor time of the pacing thread, and how much of it was spun.
     is_real_time : bool or None
         Whether the pacing thread ran under SCHED_FIFO.
+    query_latency : Distribution or None
+        Of queries of several samples in a trace, as a whole: last sample done less
+        scheduled, of those that were answered whole. None where each sample is a query.
     """
 
     scenario: str
@@ -85,3 +88,4 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
     pacer_cpu_ns: int | None = None
     pacer_spun_ns: int | None = None
     is_real_time: bool | None = None
+    query_latency: Distribution | None = None
