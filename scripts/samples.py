@@ -66,7 +66,7 @@ def main() -> None:
     for form in ("html", "pdf", "md"):
         body = (work / "one" / f"report.{form}").read_bytes()
         (SAMPLES / f"{NAME}.{form}").write_bytes(body)
-    picture(work / "all" / "report.html", "body", SAMPLES / "report-verdict.png")
+    picture(work / "all" / "report.html", "header", SAMPLES / "report-verdict.png")
     picture(
         work / "one" / "report.html",
         "#tasks .figures",
