@@ -210,6 +210,34 @@ def test_can_be_cancelled(execute, path):
 
 
 @pytest.mark.parametrize("kind", ["native", "task", "bare"])
+def test_cancelling_leaves_those_alone_that_have_ended(execute, kind):
+    """Some clients have their last answer, others wait, and each ends once."""
+    may_return = threading.Event()
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        is_stuck = asyncio.Event()
+        calls = itertools.count()
+
+        def predict(feeds):
+            if next(calls) == 2:
+                loop.call_soon_threadsafe(is_stuck.set)
+                may_return.wait(60)
+            return double(feeds)
+
+        options = options_for((kind, None, ""), iterations=1)
+        options["batching"] = Batching(max_batch=1)
+        running = asyncio.create_task(run(predict, library(), **options))
+        await is_stuck.wait()
+        running.cancel()
+        loop.call_soon(may_return.set)
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    execute(main())
+
+
+@pytest.mark.parametrize("kind", ["native", "task", "bare"])
 def test_thinking_is_done_while_predict_works(execute, kind, tmp_path):
     """Clients that think ask at their moment, not when predict is done."""
     file = tmp_path / "rows.npy"
