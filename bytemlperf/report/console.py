@@ -23,6 +23,7 @@ from bytemlperf.report.hardware_card import best_efficiency
 from bytemlperf.report.load_table import affinity_words, load_table, load_words
 from bytemlperf.report.overhead_table import overhead_table
 from bytemlperf.report.parts_table import parts_table
+from bytemlperf.report.path_words import input_words, path_words
 from bytemlperf.report.plain_text import clean_line, clean_text
 from bytemlperf.report.points_table import PointsTable
 from bytemlperf.report.schema import (
@@ -268,6 +269,8 @@ def task_facts(result: TaskResult) -> list[tuple[str, str]]:
         ("compile", result.compile and compile_summary(result.compile)),
         *_compile_details(result),
         ("load", _load(result.points)),
+        ("path", path_words(result.points)),
+        ("inputs", input_words(result.points)),
         ("peak", _efficiency(result)),
         ("accuracy", result.accuracy and _accuracy(result.accuracy)),
         ("numeric", result.numeric and _numeric(result.numeric)),
