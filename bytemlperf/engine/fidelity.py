@@ -199,7 +199,7 @@ def compare_with_reference(
         return NumericReport("unavailable", "the backend runs no model")
     if prepared.reference_file is None:
         return NumericReport(
-            "unavailable", "no reference: the weights are the user's own"
+            "unavailable", prepared.reference or "no reference was prepared"
         )
     count = prepared.reference_sample_count
     actual = predict_samples(predict, arrays, prepared.samples, count, emitter)
@@ -209,7 +209,12 @@ def compare_with_reference(
     compared = quality.compare_outputs(
         reference, actual, reference_ids=ids, actual_ids=ids
     )
-    targets, unjudged = check_numerics(compared, precision, workload.min_snr_db)
+    targets, unjudged = check_numerics(
+        compared,
+        precision,
+        workload.min_snr_db,
+        stored=str(prepared.model_info.get("model_precision") or ""),
+    )
     return NumericReport(
         status="compared",
         reference=prepared.reference,

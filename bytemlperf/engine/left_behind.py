@@ -19,7 +19,7 @@ from bytemlperf.engine.loan import first_difference
 from bytemlperf.report.units import format_bytes
 from bytemlperf.runtime import ArraySamples
 
-__all__ = ["LeftBehind", "growth_warning"]
+__all__ = ["LeftBehind", "growth_warning", "own_bytes"]
 
 STATM = Path("/proc/self/statm")
 PARTS = 5
@@ -66,7 +66,7 @@ class LeftBehind:
         elapsed_ns : int
             Since the window began; looks of a warm-up are not wanted.
         """
-        self._looks.append((elapsed_ns, _own_bytes()))
+        self._looks.append((elapsed_ns, own_bytes()))
 
     def reasons(self) -> list[str]:
         """Say why the point is no measurement.
@@ -168,8 +168,14 @@ def growth_warning(
     )
 
 
-def _own_bytes() -> int:
-    """Resident memory without files' pages, which the kernel takes as it likes."""
+def own_bytes() -> int:
+    """Return this process's memory as it is now, in bytes.
+
+    Returns
+    -------
+    int
+        What is resident but for files' pages, which the kernel takes as it likes.
+    """
     resident, shared = STATM.read_text().split()[1:3]
     return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")
 

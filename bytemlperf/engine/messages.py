@@ -84,9 +84,9 @@ class PreparedTask(msgspec.Struct, frozen=True):
     samples : PreparedSamples
         Memory-mapped inputs and labels.
     reference_file : str or None
-        ``.npz`` of the float64 reference outputs of the first samples.
+        ``.npz`` of the reference outputs of the first samples; None: there are none.
     reference : str or None
-        What the reference is, in words.
+        What the reference is, in words; or why there is none.
     reference_sample_count : int
         Samples in `reference_file`.
     reference_scores : tuple of ReferenceScore

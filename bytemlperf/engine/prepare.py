@@ -7,19 +7,14 @@ that build a model nor their memory are in the process that is measured.
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from bytemlperf.datasets import (
     ModelHints,
-    PreparedSamples,
     data_files,
     open_arrays,
     open_labels,
@@ -29,6 +24,7 @@ from bytemlperf.engine.emitter import Emitter
 from bytemlperf.engine.feeding import MAX_RESIDENT_BYTES
 from bytemlperf.engine.fetching import fetch_files
 from bytemlperf.engine.messages import PreparedTask, PrepareJob, TaskPrepared
+from bytemlperf.engine.reference_file import ReferenceFile, prepare_reference
 from bytemlperf.errors import ConfigError
 from bytemlperf.model_zoo import (
     ModelInfo,
@@ -38,10 +34,7 @@ from bytemlperf.model_zoo import (
     bundled_artefact,
     load_model_info,
     prepare_model,
-    reference_key,
-    reference_outputs,
 )
-from bytemlperf.model_zoo.artefact_store import locked
 from bytemlperf.runtime.clock import now_ns
 
 __all__ = ["prepare_task"]
@@ -50,8 +43,6 @@ __all__ = ["prepare_task"]
 PREPARE_DEADLINE_SECONDS = 1800.0
 MIN_SAMPLES = 64
 MAX_SAMPLES = 4096
-# What a core computes in double precision in about two minutes.
-MAX_REFERENCE_OPS = 2_000_000_000_000
 
 
 def prepare_task(job: PrepareJob, emitter: Emitter) -> None:
@@ -98,9 +89,16 @@ def prepare_task(job: PrepareJob, emitter: Emitter) -> None:
         progress=lambda stage, done, total: emitter.progress(done, total, stage),
     )
     reference = (
-        _reference(job, info, prepared_model, samples, cache, emitter)
+        prepare_reference(
+            info,
+            prepared_model,
+            samples,
+            cache,
+            emitter,
+            wanted=job.reference_samples,
+        )
         if job.need_reference and prepared_model is not None
-        else None
+        else ReferenceFile(None, "no reference was prepared")
     )
     emitter.emit(
         TaskPrepared(
@@ -108,9 +106,9 @@ def prepare_task(job: PrepareJob, emitter: Emitter) -> None:
                 model=prepared_model,
                 model_info=backend_model_info(info, prepared_model),
                 samples=samples,
-                reference_file=str(reference[0]) if reference else None,
-                reference=info_reference(info) if reference else None,
-                reference_sample_count=reference[1] if reference else 0,
+                reference_file=reference.path,
+                reference=reference.words,
+                reference_sample_count=reference.sample_count,
                 reference_scores=info.reference_scores,
             )
         )
@@ -138,32 +136,6 @@ def sample_budget(info: ModelInfo) -> int:
     return max(
         MIN_SAMPLES, min(MAX_SAMPLES, MAX_RESIDENT_BYTES // max(1, sample_bytes))
     )
-
-
-def reference_count(wanted: int, ops_per_sample: int | None) -> int:
-    """Return how many samples the reference is computed for.
-
-    Parameters
-    ----------
-    wanted : int
-        As many as are asked for, >= 1.
-    ops_per_sample : int or None
-        Operations of one sample, if they are known.
-
-    Returns
-    -------
-    int
-        Fewer for a giant model, whose double precision takes minutes a sample; >= 2,
-        so that a batch is more than one sample, unless only one is wanted.
-    """
-    if not ops_per_sample:
-        return wanted
-    return min(wanted, max(2, MAX_REFERENCE_OPS // ops_per_sample))
-
-
-def info_reference(info: ModelInfo) -> str:
-    """Say in words what the outputs are compared with."""
-    return f"float64 PyTorch, eager, the same weights ({info.model})"
 
 
 def _model(
@@ -224,65 +196,3 @@ def _hints(info: ModelInfo) -> ModelHints:
         return msgspec.convert(raw, ModelHints)
     except msgspec.ValidationError as error:
         raise ConfigError(f"model {info.model}: $.preprocess: {error}") from error
-
-
-def _reference(
-    job: PrepareJob,
-    info: ModelInfo,
-    model: PreparedModel,
-    samples: PreparedSamples,
-    cache: Path,
-    emitter: Emitter,
-) -> tuple[Path, int] | None:
-    """Run the reference on the first samples, or find its outputs in the cache."""
-    if model.weights == "user":
-        # Only the zoo's own weights have an eager twin to compare with.
-        return None
-    count = reference_count(
-        min(job.reference_samples, samples.count), model.ops_per_sample
-    )
-    key = hashlib.sha256(
-        msgspec.json.encode([reference_key(info, model), samples.key, count])
-    ).hexdigest()[:32]
-    path = cache / "reference" / f"{key}.npz"
-    if path.exists():
-        return path, count
-    emitter.phase("prepare reference", PREPARE_DEADLINE_SECONDS, "float64")
-    # Another precision of the same model may be prepared at this moment.
-    with locked(path, lambda stage, done, total: emitter.progress(done, total, stage)):
-        if not path.exists():
-            _compute_reference(info, model, samples, count, path, emitter)
-    return path, count
-
-
-def _compute_reference(
-    info: ModelInfo,
-    model: PreparedModel,
-    samples: PreparedSamples,
-    count: int,
-    path: Path,
-    emitter: Emitter,
-) -> None:
-    """Run the reference, and put its outputs in their place, whole."""
-    arrays = open_arrays(samples)
-    parts: list[Mapping[str, npt.NDArray[Any]]] = []
-    for index in range(count):
-        emitter.progress(index, count, "reference samples")
-        feeds = {
-            name: array[
-                index * samples.rows_per_sample[name] : (index + 1)
-                * samples.rows_per_sample[name]
-            ]
-            for name, array in arrays.items()
-        }
-        parts.append(reference_outputs(info, model, feeds))
-    emitter.progress(count, count, "reference samples")
-    partial = path.with_name(f"{path.stem}.{os.getpid()}.tmp.npz")
-    try:
-        outputs: dict[str, Any] = {
-            name: np.concatenate([part[name] for part in parts]) for name in parts[0]
-        }
-        np.savez(partial, **outputs)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

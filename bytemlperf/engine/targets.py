@@ -95,7 +95,11 @@ def check_accuracy(
 
 
 def check_numerics(
-    compared: NumericComparison, precision: str, min_snr_db: float | None
+    compared: NumericComparison,
+    precision: str,
+    min_snr_db: float | None,
+    *,
+    stored: str = "",
 ) -> tuple[list[TargetCheck], str | None]:
     """Hold every output against the bounds of a precision.
 
@@ -107,6 +111,9 @@ def check_numerics(
         That was computed in, as the backend states it.
     min_snr_db : float or None
         Bound of the workload; None takes that of the precision.
+    stored : str
+        Precision that the model's weights are stored in, such as ``"INT8"``: exact
+        arithmetic on rounded weights is no nearer to the reference than they are.
 
     Returns
     -------
@@ -119,9 +126,12 @@ def check_numerics(
     bound, source = min_snr_db, "min_snr_db of the workload"
     if bound is None:
         # Of a mixture such as "int8_fp16" the coarser one decides.
-        named = [each for each in MIN_SNR_DB if each in precision.lower()]
-        name = min(named, key=MIN_SNR_DB.__getitem__, default=precision)
-        bound, source = MIN_SNR_DB.get(name), f"right arithmetic in {name}"
+        computed, weights = _coarsest(precision), _coarsest(stored)
+        name, source = computed or precision, f"right arithmetic in {computed}"
+        if computed and weights and MIN_SNR_DB[weights] < MIN_SNR_DB[computed]:
+            name = weights
+            source = f"right arithmetic in {computed} on weights stored in {weights}"
+        bound = MIN_SNR_DB.get(name)
     if bound is None:
         return [], f"no bound is known for precision {precision!r}; set min_snr_db"
     checks = []
@@ -151,3 +161,9 @@ def check_numerics(
                 )
             )
     return checks, None
+
+
+def _coarsest(precision: str) -> str | None:
+    """Return which of the formats that a precision names makes most noise."""
+    named = [each for each in MIN_SNR_DB if each in precision.lower()]
+    return min(named, key=MIN_SNR_DB.__getitem__, default=None)

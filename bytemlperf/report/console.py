@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import TextIO, cast
 
 import msgspec
 from rich.console import Console, Group, RenderableType
@@ -48,6 +48,7 @@ from bytemlperf.report.units import (
     format_ratio,
     format_seconds,
 )
+from bytemlperf.report.vendor_figures import vendor_figures
 from bytemlperf.report.wall_time import time_table, wall_time_words
 
 __all__ = ["invocation_report", "open_console", "task_facts", "task_notes",
@@ -274,7 +275,7 @@ def task_facts(result: TaskResult) -> list[tuple[str, str]]:
         ("peak", _efficiency(result)),
         ("accuracy", result.accuracy and _accuracy(result.accuracy)),
         ("numeric", result.numeric and _numeric(result.numeric)),
-        ("vendor", result.vendor_benchmark and _vendor(result.vendor_benchmark)),
+        *_vendor(result),
         ("time", wall_time_words(result)),
     ]
     return [(name, text) for name, text in facts if text]
@@ -392,9 +393,16 @@ def _numeric(numeric: NumericReport) -> str:
     )
 
 
-def _vendor(figures: dict[str, Any]) -> str:
-    """Show the vendor's own figures, and whose they are."""
-    return f"its own figures: {msgspec.json.encode(figures).decode()}"
+def _vendor(result: TaskResult) -> list[tuple[str, str]]:
+    """Show the vendor's own figures beside ours."""
+    if not result.vendor_benchmark:
+        return []
+    if result.imported_from is not None:
+        # What the other tool said is what the points were made of.
+        said = msgspec.json.encode(result.vendor_benchmark).decode()
+        return [("vendor", f"as published: {said}")]
+    lines = list(vendor_figures(result.vendor_benchmark, result.points))
+    return list(zip(["vendor", *[""] * (len(lines) - 1)], lines, strict=True))
 
 
 def task_notes(result: TaskResult) -> Iterable[tuple[str, Text]]:

@@ -170,6 +170,9 @@ def test_torch_graph_is_optimised_and_counted(tmp_path):
     backend, result = compiled("Pytorch", path, "x", "y")
     assert result.optimizations["op_count"] == 3
     assert result.sg_percent == 100
+    assert backend.get_op_placement() == {
+        "CPU": {"aten::_convolution": 1, "aten::batch_norm": 1, "aten::relu_": 1}
+    }
     assert result.compile_precision == "fp32"
     assert "freeze" in result.optimizations["graph_optimization_level"]
     with torch.no_grad():
@@ -362,6 +365,7 @@ def test_tensorflow_variables_become_constants(tmp_path):
     backend, result = compiled("Tensorflow", path, "x", "y")
     assert result.compile_precision == "fp32"
     assert result.optimizations["op_count"] == 2
+    assert backend.get_op_placement() == {"CPU": {"MatMul": 1, "Relu": 1}}
     assert result.optimizations["graph_optimization_level"] == "freeze, grappler"
     x = read_only(np.ones((4, 2), np.float32))
     assert (backend.predict({"x": x})["y"] == 3).all()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 
+import numpy as np
 import pytest
 
 from bytemlperf.backends import Backend
 from bytemlperf.engine.compilation import compile_model
 from bytemlperf.engine.compile_report import compile_report
 from bytemlperf.engine.emitter import Emitter
-from bytemlperf.errors import BackendError, CompileError
+from bytemlperf.errors import BackendError, CompileError, LoadError, PredictError
 
 GOOD = {
     "model": "m",
@@ -93,6 +94,86 @@ def test_tuning_compiles_again():
 
     assert backend.calls.count("compile") == 2
     assert compiled.tuned
+
+
+class Tuner(Recorder):
+    """Tunes by what it is told of the pilot: doubles an option while that is slow."""
+
+    def __init__(self, **answers) -> None:
+        super().__init__(**answers)
+        self.told: list[dict] = []
+        self.compiled_with: list[dict] = []
+
+    def compile(self, configs, dataloader=None):
+        self.compiled_with.append(dict(configs["interact_info"]))
+        return super().compile(configs, dataloader)
+
+    def load(self, batch_size):
+        self._answer(f"load {batch_size}", None)
+
+    def get_loaded_batch_size(self):
+        return 2
+
+    def predict(self, data):
+        return self._answer("predict", {"y": data["x"] * 2})
+
+    def tuning(self, configs):
+        self._answer("tuning", None)
+        self.told.append(configs["tuning_info"])
+        return {**configs, "interact_info": {"tile": 8}}
+
+
+def tuned_by(backend):
+    return compile_model(
+        backend,
+        configs() | {"model_info": {"inputs": "x", "outputs": "y"}},
+        (1, 4),
+        None,
+        Emitter(io.BytesIO()),
+        sample={"x": np.ones((1, 4), np.float32)},
+    )
+
+
+def test_tuning_is_told_how_a_pilot_went_and_is_compiled_with():
+    """Compiled, loaded, run twice, asked; then compiled again with what it changed."""
+    backend = Tuner()
+
+    compiled = tuned_by(backend)
+
+    assert backend.calls == [
+        "pre_optimize", "segment", "compile", "load 1", "predict", "predict",
+        "tuning", "compile", "get_best_batch_size",
+    ]  # fmt: skip
+    (told,) = backend.told
+    assert told["compile_result"] == GOOD
+    assert told["batch_size"] == 2
+    assert told["batch_ns"] > 0
+    assert backend.compiled_with == [{}, {"tile": 8}]
+    assert compiled.tuned
+    report = compile_report(compiled, load_ns=1, first_predict_ns=2)
+    assert report.first_compile_ns is not None
+    assert report.first_compile_ns >= 0
+
+
+@pytest.mark.parametrize(
+    ("answers", "error", "complaint"),
+    [
+        ({"load 1": OSError("no device")}, LoadError, "load raised OSError: no device"),
+        (
+            {"predict": RuntimeError("lost")},
+            PredictError,
+            "raised RuntimeError .* lost",
+        ),
+        ({"predict": {"z": np.ones((2, 4))}}, PredictError, "left out y"),
+        ({"tuning": ValueError("no plan")}, BackendError, "tuning raised ValueError"),
+    ],
+)
+def test_a_pilot_that_fails_is_named(answers, error, complaint):
+    """Before tuning is asked, and by the name of the call that failed."""
+    backend = Tuner(**answers)
+    with pytest.raises(error, match=complaint):
+        tuned_by(backend)
+    assert backend.told == []
 
 
 def test_own_batch_sizes_win():

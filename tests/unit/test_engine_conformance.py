@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
 from bytemlperf.engine.conformance.probe import model_info
@@ -82,6 +83,16 @@ def test_a_faithful_backend_keeps_every_rule(subject, name):
     """No rule is broken by a backend that keeps it."""
     outcome = try_rule(rule(name), subject(""))
     assert outcome.status == "passed", outcome.seen
+
+
+@pytest.mark.slow
+def test_a_leak_does_not_hide_in_memory_that_others_freed(subject):
+    """Whatever ran before in the process: here 60 MB lie free below a block in use."""
+    freed = [np.ones(4000, np.uint8) for _ in range(15_000)]
+    kept = np.ones(4000, np.uint8)
+    del freed
+    assert try_rule(rule("memory"), subject("memory")).status == "broken"
+    assert kept.all()
 
 
 def test_a_refused_format_is_no_fault(subject):

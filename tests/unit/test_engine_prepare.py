@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bytemlperf.engine.prepare import MAX_REFERENCE_OPS, reference_count
+from bytemlperf.engine.reference_file import MAX_REFERENCE_OPS, reference_count
 
 
 @pytest.mark.parametrize(

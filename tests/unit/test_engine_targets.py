@@ -117,6 +117,27 @@ def test_each_precision_has_its_bound(noise, precision, met):
     }
 
 
+@pytest.mark.parametrize(
+    ("noise", "precision", "stored", "met"),
+    [
+        (0.2, "fp32", "INT8", True),
+        (0.5, "fp32", "INT8", False),
+        (1e-2, "fp32", "FP16", True),
+        (1e-2, "fp16", "FP32", True),
+        (1e-2, "fp32", "FP32", False),
+        (1e-2, "fp32", "", False),
+    ],
+)
+def test_weights_that_are_rounded_need_no_finer_answer(noise, precision, stored, met):
+    """A runtime that computes an int8 model in fp32 is no nearer to the reference."""
+    checks, _ = check_numerics(compared(noise), precision, None, stored=stored)
+    ratio = next(check for check in checks if check.figure == "snr_db")
+    assert ratio.is_met is met
+    assert ("stored in" in ratio.source) is (
+        stored in {"INT8", "FP16"} and "32" in precision
+    )
+
+
 def test_a_single_nan_misses_the_target():
     """Whatever the ratio of the rest."""
     checks, _ = check_numerics(compared(0.0, nan=True), "fp32", None)

@@ -90,7 +90,7 @@ class TensorflowRuntime:
         for variable in signature.variables:
             size = variable.dtype.size * (variable.shape.num_elements() or 0)
             weights[variable.dtype.name] += size
-        op_count = _op_count(signature)
+        operators = _operators(signature)
         arithmetic = _arithmetic(signature)
         self._call, optimizations = _compile(
             signature, specs, list(self._outputs), sum(weights.values())
@@ -101,8 +101,11 @@ class TensorflowRuntime:
             framework_version=f"tensorflow {tf.__version__}",
             precision=mixed_name(precision_name(weights), arithmetic),
             arithmetic=arithmetic,
-            op_count=op_count,
-            run_op_count=op_count,
+            op_count=operators.total(),
+            run_op_count=operators.total(),
+            # Of a graph on the processor: an operator without a kernel is an error.
+            placement={"TensorFlow": dict(operators)},
+            executor="TensorFlow",
             input_dtypes=tuple(spec.dtype.name for spec in specs.values()),
             inputs={self._inputs[name]: _shape(spec) for name, spec in specs.items()},
             outputs={
@@ -233,21 +236,22 @@ def _compile(
     return frozen, {"graph_optimization_level": "freeze, grappler"}
 
 
-def _op_count(signature: Any) -> int:
-    """Count the operators of the signature, and of a function at each of its calls."""
+def _operators(signature: Any) -> Counter[str]:
+    """Count operators by type, those of a function at each of its calls."""
     definition = signature.graph.as_graph_def()
     bodies = {
         function.signature.name: function.node_def
         for function in definition.library.function
     }
 
-    def count(nodes: Any) -> int:
-        total = 0
+    def count(nodes: Any) -> Counter[str]:
+        total: Counter[str] = Counter()
         for node in nodes:
-            total += node.op not in NOT_OPERATORS
+            if node.op not in NOT_OPERATORS:
+                total[node.op] += 1
             for value in node.attr.values():
                 for called in (value.func, *value.list.func):
-                    total += count(bodies.get(called.name, ()))
+                    total.update(count(bodies.get(called.name, ())))
         return total
 
     return count(definition.node)

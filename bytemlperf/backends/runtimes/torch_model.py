@@ -67,8 +67,8 @@ class TorchRuntime:
             framework_version=f"torch {torch.__version__}",
             precision=mixed_name(program.precision, program.arithmetic),
             arithmetic=program.arithmetic,
-            op_count=program.op_count,
-            run_op_count=program.op_count,
+            op_count=program.operators.total(),
+            run_op_count=program.operators.total(),
             input_dtypes=tuple(dtypes.get(name, "unknown") for name in self._order),
             inputs={name: shapes.get(name, [-1]) for name in self._order},
             outputs={info.name: info.batch_shape for info in request.outputs},
@@ -82,6 +82,12 @@ class TorchRuntime:
                 and not program.writes_inputs,
             },
             warnings=(warning,) if warning else (),
+            # There is nobody to leave an operator to: one without a kernel is an error.
+            # What runs on another device than it was moved to, PyTorch does not tell.
+            placement={"PyTorch": dict(program.operators)}
+            if self._device.type == "cpu"
+            else {},
+            executor="PyTorch",
         )
 
     def predict(self, data: Feeds) -> dict[str, npt.NDArray[Any]]:

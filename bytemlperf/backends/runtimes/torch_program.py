@@ -44,8 +44,8 @@ class Program:
         What the weights are stored in.
     arithmetic : str
         What products and convolutions are computed in; empty if not known.
-    op_count : int
-        Operators of the source graph.
+    operators : Counter of str
+        Operators of the source graph, by type.
     optimizations : dict
         What was done to the graph.
     """
@@ -58,7 +58,7 @@ class Program:
         self.writes_inputs = False
         self.precision = "none"
         self.arithmetic = ""
-        self.op_count = 0
+        self.operators: Counter[str] = Counter()
         self.optimizations: dict[str, Any] = {}
 
 
@@ -103,7 +103,7 @@ def _open_script(path: str, device: str) -> Program:
         graph = script.inlined_graph
         weights = [*script.parameters(), *script.buffers()]
         operators = _script_operators(graph)
-        program.op_count = len(operators)
+        program.operators.update(operators)
         program.precision = _precision(weights, operators)
         program.writes_inputs = _writes_inputs(graph)
         program.arguments = _script_arguments(script)
@@ -153,7 +153,7 @@ def _open_export(path: str, device: str) -> Program:
     names = [str(node.target) for node in calls]
     names = [name for name in names if not name.startswith(NOT_OPERATORS)]
     weights = [*exported.parameters(), *exported.buffers()]
-    program.op_count = len(names)
+    program.operators.update(names)
     program.precision = _precision(weights, names)
     program.writes_inputs = bool(signature.user_inputs_to_mutate)
     program.arguments = tuple(signature.user_inputs)
