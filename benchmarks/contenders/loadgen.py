@@ -351,6 +351,7 @@ def percentiles_ns(
     percentiles: tuple[str, ...],
     *,
     rate: float = 0.0,
+    issued_ns: list[int] | None = None,
 ) -> list[float]:
     """Run a scenario with one worker thread that serves queries in turn.
 
@@ -366,6 +367,8 @@ def percentiles_ns(
         As LoadGen writes them, such as ``"99.00"``.
     rate : float
         Queries a second of Server.
+    issued_ns : list of int, optional
+        Gets the moment, of the monotonic clock, at which LoadGen issued each query.
 
     Returns
     -------
@@ -385,9 +388,14 @@ def percentiles_ns(
                     [lg.QuerySampleResponse(each.id, 0, 0) for each in part]
                 )
 
+    def issue(samples: Any) -> None:
+        if issued_ns is not None:
+            issued_ns.append(time.monotonic_ns())
+        handed.put(samples)
+
     worker = Thread(target=work, name="loadgen-worker")
     worker.start()
-    test = _Test(scenario, handed.put)
+    test = _Test(scenario, issue)
     try:
         summary, _ = test.run(queries, rate=rate)
     finally:

@@ -148,7 +148,9 @@ def _rate(value: float, rate: Estimate) -> str:
 def _batches(estimate: Estimate) -> str:
     if estimate.low is None:
         return f"{estimate.batch_count} blocks: needs 8"
-    half = (estimate.high or 0.0) - estimate.value
+    if estimate.high is None:
+        return f"too few independent, {estimate.batch_count} batches"
+    half = estimate.high - estimate.value
     share = half / estimate.value if estimate.value else 0.0
     return f"+-{share:.1%}, {estimate.batch_count} batches"
 

@@ -37,6 +37,10 @@ __all__ = [
 # leave the estimate of the spread itself too uncertain.
 MAX_BATCHES = 32
 MIN_BATCHES = 8
+# Of intervals; by simulation (benchmarks/coverage.py) as few as hold the truth.
+BATCHES = 10
+# Beyond this the batches are no batches.
+MAX_LEFT = 0.9
 
 Counts = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -79,7 +83,8 @@ class Estimate(msgspec.Struct, frozen=True):
     value : float
         Of this run.
     low, high : float or None
-        Ends of the 95 % interval; None: too few blocks to say.
+        Ends of the 95 % interval; None: too few blocks to say. Only `high` is None:
+        too few independent ones to bound it above.
     relative_error : float or None
         Standard error over value, which comparisons use.
     batch_count : int
@@ -197,9 +202,11 @@ def quantile_estimate(
 
     The share of latencies that do not exceed the percentile is a mean, so its variance
     comes from batches as any mean's does. Over that of independent samples, p(1-p)/n,
-    it is the design effect; n over the design effect (never below 1), and times
-    (z / t)^2 for the few batches it was found with, is the effective sample size of
-    which the binomial ranks are taken (Woodruff 1952; Korn & Graubard 1998).
+    it is the design effect; n over the design effect (never below 1) is the effective
+    sample size of which the binomial ranks are taken (Woodruff 1952; Korn & Graubard
+    1998). Where batches show that queries depend on each other, it is less by (z / t)^2
+    for the few batches and by (1 + h / 2)^2, with h the relative half-width of the mean
+    latency: where that is wide, the design effect itself is hardly known.
 
     Parameters
     ----------
@@ -228,21 +235,9 @@ def quantile_estimate(
     rank = max(1, math.ceil(round(share * count, 6)))
     place = int(np.searchsorted(cumulated, rank))
     not_above = table.counts[:, : place + 1].sum(axis=1).astype(np.float64)
-    # A plain float: what comes of it goes into messages and files.
-    reached = float(cumulated[place]) / count
-    effective, batch_count = float(count), 0
-    batches = settled_batches(not_above, table.query_counts.astype(np.float64))
-    if batches is not None:
-        over, under = batches
-        batch_count = len(over)
-        variance = _variance(over, under, reached)
-        # Where every latency is one value there is nothing to be unsure of.
-        spread = max(reached * (1 - reached), share * (1 - share))
-        design = max(1.0, variance * count / spread)
-        if design > 1:
-            tail = 1 - (1 - level) / 2
-            ratio = normal_quantile(tail) / student_quantile(tail, batch_count - 1)
-            effective = count / design * ratio**2
+    effective, batch_count = _effective_count(
+        table, not_above, share, float(cumulated[place]) / count, level
+    )
     low, high = interval_ranks(effective, percentile, level)
     scale = count / max(1.0, math.floor(effective))
 
@@ -308,18 +303,83 @@ def joined_pairs(blocks: npt.NDArray[_Number]) -> npt.NDArray[_Number]:
     return pairs
 
 
-def _variance(above: Floats, below: Floats, value: float) -> float:
-    """Variance of the ratio sum(above) / sum(below), from nearly independent batches.
+def _effective_count(
+    table: BlockTable, not_above: Floats, share: float, reached: float, level: float
+) -> tuple[float, int]:
+    """Return the independent samples that would say as much, and batches; 0: unknown.
 
-    What autocorrelation is left between neighbours is added, as 1 + 2 r: batch means
-    depend on little but their neighbours (Law & Kelton 1984).
+    Queries are taken for independent if neither their latencies nor the share below the
+    percentile vary more from batch to batch than chance has it in 95 % of runs.
     """
+    counts = table.query_counts.astype(np.float64)
+    count = float(counts.sum())
+    own, latency = (
+        _even_batches(not_above, counts),
+        _even_batches(table.sums_ns, counts),
+    )
+    if own is None or latency is None:
+        return count, 0
+    batch_count = len(own[0])
+    # Where every latency is one value there is nothing to be unsure of. Plain floats:
+    # what comes of them goes into messages and files.
+    spread = max(reached * (1 - reached), share * (1 - share)) / count
+    moments = table.counts.sum(axis=0) / count
+    mean = float(moments @ table.values_ns)
+    squares = float(moments @ (table.values_ns - mean) ** 2) / count
+    plain = max(1.0, _variance(*own, reached) / spread)
+    of_mean = _variance(*latency, mean)
+    chance = _chi_square_ratio(batch_count - 1)
+    if plain <= chance and of_mean <= chance * squares:
+        return count / plain, batch_count
+    tail = 1 - (1 - level) / 2
+    student = student_quantile(tail, batch_count - 1)
+    design = max(1.0, _inflated_variance(*own, reached) / spread)
+    width = student * math.sqrt(_inflated_variance(*latency, mean)) / mean
+    few = normal_quantile(tail) / student / (1 + width / 2)
+    return count / design * few**2, batch_count
+
+
+def _chi_square_ratio(freedom: int) -> float:
+    """95th percentile of chi-square over its freedom (Wilson & Hilferty 1931)."""
+    small = 2 / (9 * freedom)
+    return (1 - small + normal_quantile(0.95) * math.sqrt(small)) ** 3
+
+
+def _even_batches(above: Floats, below: Floats) -> tuple[Floats, Floats] | None:
+    """Join blocks to 10 batches of nearly equal length; None if there are fewer than 8.
+
+    Few and long: what is left between neighbours then is little enough to be corrected
+    for, and Student's t pays for their small number. A number chosen by what the blocks
+    look like would be chosen too large in just those runs that look too quiet.
+    """
+    blocks = len(above)
+    if blocks < MIN_BATCHES:
+        return None
+    count = min(BATCHES, blocks)
+    first = np.arange(count) * blocks // count
+    return np.add.reduceat(above, first), np.add.reduceat(below, first)
+
+
+def _variance(above: Floats, below: Floats, value: float) -> float:
+    """Variance of the ratio sum(above) / sum(below), were the batches independent."""
     count = len(above)
     residuals = above - value * below
-    left = _autocorrelation(above, below) or 0.0
-    inflation = max(1.0, 1 + 2 * left)
-    power = float(residuals @ residuals) * inflation
+    power = float(residuals @ residuals)
     return power * count / (count - 1) / float(below.sum()) ** 2
+
+
+def _inflated_variance(above: Floats, below: Floats, value: float) -> float:
+    """Variance of the ratio, with what autocorrelation is left between neighbours.
+
+    That of a first-order autoregression's mean, (1 + r) / (1 - r); r is raised by
+    1.5 / batches, for the estimate is too low by about (1 + 4 r) / batches (Marriott &
+    Pope 1954).
+    """
+    found = _autocorrelation(above, below)
+    left = 0.0
+    if found is not None:
+        left = min(MAX_LEFT, max(0.0, found + 1.5 / len(above)))
+    return _variance(above, below, value) * (1 + left) / (1 - left)
 
 
 def _autocorrelation(above: Floats, below: Floats) -> float | None:
@@ -333,21 +393,28 @@ def _autocorrelation(above: Floats, below: Floats) -> float | None:
 
 
 def _ratio(above: Floats, below: Floats, level: float = LEVEL) -> Estimate:
-    """Estimate sum(above) / sum(below) by batch means, as a ratio estimator."""
+    """Estimate sum(above) / sum(below) by batch means, as a ratio estimator.
+
+    The interval is one of the reciprocal, and wider by a term of second order: near
+    saturation a queue's mean has a standard error that grows with its square, so that a
+    run which saw too little of it also believes itself too much.
+    """
     whole = float(below.sum())
     value = float(above.sum()) / whole if whole else 0.0
-    batches = settled_batches(above, below) if whole else None
+    batches = _even_batches(above, below) if whole else None
     if batches is None:
         return Estimate(value, None, None, None, len(above), None)
-    over, under = batches
-    count = len(over)
-    error = math.sqrt(_variance(over, under, value))
-    half = student_quantile(1 - (1 - level) / 2, count - 1) * error
+    count = len(batches[0])
+    error = math.sqrt(_inflated_variance(*batches, value))
+    share = error / value if value else 0.0
+    half = student_quantile(1 - (1 - level) / 2, count - 1) * share
+    half *= 1 + 2 * half
     return Estimate(
         value=value,
-        low=max(0.0, value - half),
-        high=value + half,
-        relative_error=error / value if value else None,
+        low=value / (1 + half),
+        # A run that says so little bounds it on one side only.
+        high=value / (1 - half) if half < 1 else None,
+        relative_error=share if value else None,
         batch_count=count,
-        autocorrelation=_autocorrelation(over, under),
+        autocorrelation=_autocorrelation(*batches),
     )

@@ -13,16 +13,21 @@ def mm1_latencies(
     """Draw arrivals and latencies, s, of a stationary M/M/1 queue (Lindley 1952).
 
     Latency is exponential with mean ``service_s / (1 - utilisation)``; throughput is
-    ``utilisation / service_s``.
+    ``utilisation / service_s``. The first arrival finds the queue as any does: empty
+    with probability 1 - utilisation, else with an exponential amount of work. At
+    utilisation 0 nobody ever waits.
     """
-    dropped = count // 10
-    total = count + dropped
-    arrivals = np.cumsum(rng.exponential(service_s / utilisation, total))
-    services = rng.exponential(service_s, total)
+    if not utilisation:
+        gaps = rng.exponential(100 * service_s, count)
+        return np.cumsum(gaps), rng.exponential(service_s, count)
+    arrivals = np.cumsum(rng.exponential(service_s / utilisation, count))
+    services = rng.exponential(service_s, count)
     steps = np.concatenate([[0.0], np.cumsum(services[:-1] - np.diff(arrivals))])
-    waits = steps - np.minimum.accumulate(steps)
-    latencies = waits + services
-    return arrivals[dropped:] - arrivals[dropped], latencies[dropped:]
+    found = 0.0
+    if rng.random() < utilisation:
+        found = rng.exponential(service_s / (1 - utilisation))
+    waits = np.maximum(steps + found, steps - np.minimum.accumulate(steps))
+    return arrivals - arrivals[0], waits + services
 
 
 def table_of(

@@ -54,6 +54,26 @@ def test_intervals_cover_the_truth_of_a_queue(utilisation):
     assert naive < LEAST_HITS
 
 
+@pytest.mark.parametrize(("utilisation", "count"), [(0.8, 1000), (0.9, 3000)])
+def test_few_independent_queries_are_known_to_be_few(utilisation, count):
+    """Of a crowded queue and a short run: it holds the truth, or has no upper end."""
+    rng = np.random.default_rng(11)
+    mean_ns = 1e6 / (1 - utilisation)
+    held = {"mean": 0, "p90": 0}
+    open_ended = 0
+    for _ in range(RUNS):
+        table = table_of(*mm1_latencies(rng, count, utilisation))
+        mean, tail = mean_estimate(table), quantile_estimate(table, 90)
+        held["mean"] += mean.low <= mean_ns <= (mean.high or math.inf)
+        held["p90"] += (
+            (tail.low_ns or 0) <= math.log(10) * mean_ns <= (tail.high_ns or math.inf)
+        )
+        open_ended += mean.high is None
+        assert tail.effective_count < count / 4
+    assert min(held.values()) >= LEAST_HITS
+    assert open_ended > RUNS / 20
+
+
 def test_mean_and_rate_cover_the_truth_of_a_queue():
     """The mean and the throughput of an M/M/1 queue lie in their intervals."""
     rng = np.random.default_rng(4)
