@@ -28,7 +28,17 @@ cdef class Answer:
     cdef readonly int64_t observed_ns
     cdef readonly object payload
 
-    cdef int c_issue(self) except -1
     cdef int c_wake(self) except -1
     cdef int c_resume_waiter(self) except -1
-    cdef bint c_adopt(self, Waiter waiter) noexcept
+
+cdef inline bint adopt(Answer answer, Waiter waiter) noexcept:
+    """Have an answer wake a native waiter, as a stock task would add a callback."""
+    if (
+        answer._state != ANSWER_PENDING
+        or answer._waiter is not None
+        or answer._callback is not None
+    ):
+        return False
+    answer._asyncio_future_blocking = False
+    answer._waiter = waiter
+    return True

@@ -43,25 +43,6 @@ cdef class Answer:
         self._loop = loop
         self._state = ANSWER_IDLE
 
-    cdef int c_issue(self) except -1:
-        if self._state == ANSWER_PENDING or self._state == ANSWER_ABANDONED:
-            raise InvalidStateError("an answer can serve one query at a time")
-        self._state = ANSWER_PENDING
-        self.payload = None
-        return 0
-
-    cdef bint c_adopt(self, Waiter waiter) noexcept:
-        """Take a native waiter on, as a stock task would add a callback."""
-        if (
-            self._state != ANSWER_PENDING
-            or self._waiter is not None
-            or self._callback is not None
-        ):
-            return False
-        self._asyncio_future_blocking = False
-        self._waiter = waiter
-        return True
-
     cdef int c_wake(self) except -1:
         """Finish, and resume the waiter at once."""
         self._state = ANSWER_DONE

@@ -24,6 +24,7 @@ cdef class Client(Answer):
     # Loop thread only.
     cdef Population _population
     cdef object _coro           # driven by the client itself; None: by a task
+    cdef bint _is_over          # it has left the crew before its coroutine's end
     cdef int64_t _left          # queries it may still ask
     cdef readonly int64_t scheduled_ns
     cdef readonly int64_t index
@@ -31,5 +32,6 @@ cdef class Client(Answer):
 
     cdef int _issue(self) except -1
     cdef int _issue_blocked(self) except -1
+    cdef bint _end_here(self) except -1
     cdef object _refuse(self)
     cdef int _drive(self, object error) except -1

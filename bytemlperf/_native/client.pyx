@@ -15,6 +15,7 @@ from bytemlperf._native.answer cimport (
     ANSWER_IDLE,
     ANSWER_PENDING,
     Answer,
+    Waiter,
 )
 from bytemlperf._native.client_task cimport (
     SENT_ERROR,
@@ -161,7 +162,7 @@ cdef class Population:
             member.cancel()
             return 0
         client = <Client>member
-        if client._coro is None:
+        if client._coro is None or client._is_over:
             return 0
         if client._state == ANSWER_PENDING:
             client._state = ANSWER_ABANDONED
@@ -203,7 +204,7 @@ cdef class Client(Answer):
         cdef int code = ISSUE_FULL
         if self.scheduled_ns < 0:
             self.scheduled_ns = population._start_ns
-        if not population._blocked:
+        if population._dispatcher.blocked_count == 0:
             code = population._dispatcher.c_issue(self, self.index, self.scheduled_ns)
         if code == ISSUE_FULL:
             self._state = ANSWER_PENDING
@@ -230,14 +231,35 @@ cdef class Client(Answer):
         return code
 
     cdef int c_wake(self) except -1:
+        cdef Waiter waiter
         self._state = ANSWER_DONE
         self._left -= 1
         self.scheduled_ns = self.observed_ns + self._population._think_ns
         if self._left <= 0 or self.outcome != OUTCOME_OK:
             self.is_open = False
+            if self._population.ends_closed and self._end_here():
+                return 0
         if self._coro is not None:
             return self._drive(None)
-        return self.c_resume_waiter()
+        waiter = self._waiter
+        if waiter is None:
+            return self.c_resume_waiter()
+        self._waiter = None
+        return waiter.c_resume(self)
+
+    cdef bint _end_here(self) except -1:
+        """End a coroutine that would end at its next await anyhow; whether it did.
+
+        An exception for each of many clients costs several queries, and its traceback
+        more memory than the client. What is left of the coroutine goes with it.
+        """
+        if self._coro is not None:
+            self._is_over = True
+            self._population.crew.c_leave(None)
+            return True
+        if isinstance(self._waiter, ClientTask):
+            return (<ClientTask>self._waiter).c_end_here()
+        return False
 
     cdef object _refuse(self):
         """Return from an await without an answer, or end the coroutine that awaits."""

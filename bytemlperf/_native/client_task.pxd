@@ -51,6 +51,8 @@ cdef class ClientTask(Waiter):
 
     cdef int c_step(self, object error, bint enters) except -1
     cdef int c_start(self) except -1
+    cdef bint c_end_here(self) except -1
+    cdef int _go_on(self, int sent, object outcome) except -1
     cdef int _await(self, object awaited) except -1
     cdef int _refuse(self, object error) except -1
     cdef int _end(self, int state, object outcome) except -1

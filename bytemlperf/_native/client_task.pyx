@@ -20,7 +20,7 @@ from cpython.contextvars cimport (
 )
 from cpython.ref cimport PyObject, Py_DECREF
 
-from bytemlperf._native.answer cimport Answer
+from bytemlperf._native.answer cimport Answer, adopt
 from bytemlperf._native.current_task cimport (
     choose_table,
     enter_task,
@@ -152,7 +152,31 @@ cdef class ClientTask(Waiter):
     # -- driving -----------------------------------------------------------------
 
     cdef int c_resume(self, Answer answer) except -1:
-        return self.c_step(None, True)
+        # As `c_step`, of which this is the common case: it awaits the answer again.
+        cdef PyObject* yielded = NULL
+        cdef int sent
+        if self._state != TASK_PENDING or self._must_cancel:
+            return self.c_step(None, True)
+        self._fut_waiter = None
+        enter_task(self._loop, self)
+        PyContext_Enter(self._context)
+        sent = PyIter_Send(self._coro, None, &yielded)
+        if sent == SENT_NEXT and yielded == <PyObject*>answer and not self._must_cancel:
+            PyContext_Exit(self._context)
+            if adopt(answer, self):
+                self._fut_waiter = answer
+                Py_XDECREF(yielded)
+                return 0
+            outcome = answer
+        elif sent == SENT_ERROR:
+            outcome = take_error()
+            PyContext_Exit(self._context)
+            return self._go_on(sent, outcome)
+        else:
+            outcome = <object>yielded
+            PyContext_Exit(self._context)
+        Py_DECREF(outcome)
+        return self._go_on(sent, outcome)
 
     cdef int c_resume_soon(self, Answer answer) except -1:
         self._loop.call_soon(self._wake, answer, context=self._context)
@@ -161,6 +185,14 @@ cdef class ClientTask(Waiter):
     cdef int c_start(self) except -1:
         """Take the first step; the caller leaves the last of such tasks."""
         return self.c_step(None, True)
+
+    cdef bint c_end_here(self) except -1:
+        """End without going on, unless there is a cancellation to deliver."""
+        if self._state != TASK_PENDING or self._must_cancel:
+            return False
+        self._fut_waiter = None
+        self._end(TASK_FINISHED, None)
+        return True
 
     def _step(self, error=None):
         """Go on, called by the loop in the task's context."""
@@ -211,6 +243,10 @@ cdef class ClientTask(Waiter):
             PyContext_Exit(self._context)
         else:
             leave_task(self._loop)
+        return self._go_on(sent, outcome)
+
+    cdef int _go_on(self, int sent, object outcome) except -1:
+        """Do with what a step has come to."""
         if sent == SENT_NEXT:
             return self._await(outcome)
         if sent == SENT_RETURN:
@@ -228,7 +264,7 @@ cdef class ClientTask(Waiter):
 
     cdef int _await(self, object awaited) except -1:
         """Wait for what the coroutine has yielded."""
-        if isinstance(awaited, Answer) and (<Answer>awaited).c_adopt(self):
+        if isinstance(awaited, Answer) and adopt(<Answer>awaited, self):
             self._fut_waiter = awaited
             if self._must_cancel and (<Answer>awaited).cancel(self._cancel_message):
                 self._must_cancel = False

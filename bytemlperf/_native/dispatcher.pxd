@@ -5,7 +5,7 @@ from bytemlperf._native.batch_queue cimport BatchQueue, QueuedRow
 from bytemlperf._native.completion_ring cimport BatchRecord, CompletionRing, Doorbell
 from bytemlperf._native.parking cimport Waits
 from bytemlperf._native.row_table cimport RowTable
-from bytemlperf._native.timeline cimport Timeline
+from bytemlperf._native.timeline cimport FOLDED_TOGETHER, Stamps, Timeline
 
 cdef enum IssueCode:
     ISSUE_OK = 0
@@ -50,6 +50,9 @@ cdef class Dispatcher:
     cdef CompletionRing _batch_ring
     cdef int64_t _position
     cdef int64_t _remaining
+    # Rows handed out and not yet in the timeline's histograms, of the current batch.
+    cdef Stamps[FOLDED_TOGETHER] _stamps
+    cdef int64_t _stamps_count
     # Plan: first sample of each query, in order of issue.
     cdef const int64_t[::1] _plan
     cdef int64_t _plan_position
@@ -78,6 +81,9 @@ cdef class Dispatcher:
     cdef int _leave_tasks(self) except -1
     cdef int64_t _drain_rings(self, int64_t budget) except -1
     cdef int64_t _hand_out(self, int64_t budget) except -1
+    cdef int _note(self, int64_t row_number, int64_t observed_ns, int outcome) except -1
+    cdef int _fold_stamps(self) except -1
+    cdef int _write_books(self) except -1
     cdef int _begin_batch(self, CompletionRing ring) except -1
     cdef bint _is_idle(self)
     cdef int64_t c_hand_out_all(self) except -1

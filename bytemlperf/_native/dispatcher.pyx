@@ -4,7 +4,7 @@ cimport cython
 from cpython.ref cimport PyObject, Py_CLEAR, Py_INCREF
 from libc.stdint cimport int64_t
 
-from bytemlperf._native.answer cimport ANSWER_ABANDONED, Answer
+from bytemlperf._native.answer cimport ANSWER_ABANDONED, ANSWER_PENDING, Answer
 from bytemlperf._native.batch_queue cimport (
     PUT_FULL,
     PUT_OK,
@@ -29,8 +29,10 @@ from bytemlperf._native.parking cimport (
     spin_step,
 )
 from bytemlperf._native.posix cimport load_acquire, monotonic_ns, store_release
-from bytemlperf._native.row_table cimport Row, RowTable
-from bytemlperf._native.timeline cimport Timeline
+from bytemlperf._native.row_table cimport Row, RowTable, acquire_row, release_row
+from bytemlperf._native.timeline cimport FOLDED_TOGETHER, Stamps, Timeline
+
+from asyncio import InvalidStateError
 
 ISSUED = ISSUE_OK
 FULL = ISSUE_FULL
@@ -147,7 +149,7 @@ cdef class Dispatcher:
             return True
         if self._max_queries >= 0 and self.issued_count >= self._max_queries:
             self.stop_reason = STOP_QUERIES
-        elif self._timeline.completed_count >= self._min_queries:
+        elif self._timeline.completed_count + self._stamps_count >= self._min_queries:
             if now_ns >= self._deadline_ns:
                 self.stop_reason = STOP_TIME
             elif self._timeline.is_warm_up and self._timeline.is_settled:
@@ -200,13 +202,14 @@ cdef class Dispatcher:
             self._plan = self._refill()
             self._plan_position = 0
             self._plan_size = self._plan.shape[0]
-        row_number = self._table.c_acquire()
+            self._plan_data = &self._plan[0]
+        row_number = acquire_row(self._table)
         if row_number < 0:
             return ISSUE_FULL
         row = &self._table.rows[row_number]
         row.scheduled_ns = scheduled_ns
         row.issued_ns = now_ns
-        row.sample_index = self._plan[self._plan_position]
+        row.sample_index = self._plan_data[self._plan_position]
         row.client = client
         return self._put(answer, row_number, now_ns)
 
@@ -223,7 +226,7 @@ cdef class Dispatcher:
             Where each input's data begins, in the order of the inputs.
         """
         cdef int64_t now_ns = monotonic_ns()
-        cdef int64_t row_number = self._table.c_acquire()
+        cdef int64_t row_number = acquire_row(self._table)
         cdef Py_ssize_t j
         cdef Row* row
         if row_number < 0:
@@ -243,7 +246,10 @@ cdef class Dispatcher:
 
     cdef int _put(self, Answer answer, int64_t row_number, int64_t now_ns) except -1:
         cdef int code
-        answer.c_issue()
+        if answer._state == ANSWER_PENDING or answer._state == ANSWER_ABANDONED:
+            raise InvalidStateError("an answer can serve one query at a time")
+        answer._state = ANSWER_PENDING
+        answer.payload = None
         Py_INCREF(answer)
         self._table.waiters[row_number] = <PyObject*>answer
         if self._is_handing_out and self._has_room_for_all:
@@ -266,7 +272,7 @@ cdef class Dispatcher:
                 self.on_issue()
             return ISSUE_OK
         answer._state = 0
-        self._table.c_release(row_number)
+        release_row(self._table, row_number)
         return ISSUE_FULL if code == PUT_FULL else ISSUE_CLOSED
 
     cdef void _put_pending(self) noexcept:
@@ -327,29 +333,24 @@ cdef class Dispatcher:
 
     cdef int64_t _hand_out(self, int64_t budget) except -1:
         """Resume the clients of the current batch; how many rows were handed out."""
+        cdef CompletionRing ring = self._batch_ring
+        cdef RowTable table = self._table
         cdef int64_t handed = 0
         cdef int64_t row_number, observed_ns
         cdef int outcome
         cdef Answer answer
         while self._remaining and handed < budget:
-            row_number = self._batch_ring.c_next_row()
+            row_number = ring._rows[ring._row_head & ring._mask]
+            ring._row_head += 1
             self._remaining -= 1
-            if self._table.waiters[row_number] == NULL:
+            if table.waiters[row_number] == NULL:
                 # Paced: nobody waits, so it is observed when it is done.
-                self._timeline.c_fold(
-                    &self._table.rows[row_number],
-                    &self._batch,
-                    self._batch.done_ns,
-                    self._batch.outcome,
-                )
-                self._table.c_release(row_number)
+                self._note(row_number, self._batch.done_ns, self._batch.outcome)
+                release_row(table, row_number)
                 self._position += 1
                 handed += 1
-                if self._remaining == 0:
-                    Py_CLEAR(self._batch.payload)
-                    self._timeline.c_end_batch(&self._batch)
                 continue
-            answer = <Answer>self._table.waiters[row_number]
+            answer = <Answer>table.waiters[row_number]
             # A query that was issued a moment ago, while the last row was handed out,
             # has just read the clock.
             observed_ns = self._fresh_ns
@@ -359,11 +360,8 @@ cdef class Dispatcher:
             outcome = self._batch.outcome
             if outcome == OUTCOME_OK and answer._state == ANSWER_ABANDONED:
                 outcome = OUTCOME_CANCELLED
-            if self._timeline is not None:
-                self._timeline.c_fold(
-                    &self._table.rows[row_number], &self._batch, observed_ns, outcome
-                )
-            self._table.c_release(row_number)
+            self._note(row_number, observed_ns, outcome)
+            release_row(table, row_number)
             if answer._state != ANSWER_ABANDONED:
                 answer.observed_ns = observed_ns
                 answer.outcome = outcome
@@ -373,15 +371,49 @@ cdef class Dispatcher:
                     answer.payload = <object>self._batch.payload
             self._position += 1
             handed += 1
-            if self._remaining == 0:
-                Py_CLEAR(self._batch.payload)
-                if self._timeline is not None:
-                    self._timeline.c_end_batch(&self._batch)
             if answer._state != ANSWER_ABANDONED:
                 self._last_loop = answer._loop
                 answer.c_wake()
         self._put_pending()
+        self._write_books()
         return handed
+
+    cdef int _note(
+        self, int64_t row_number, int64_t observed_ns, int outcome
+    ) except -1:
+        """Remember an answered row's stamps; write others down at once."""
+        cdef Row* row = &self._table.rows[row_number]
+        cdef Stamps* stamps
+        if self._timeline is None:
+            return 0
+        if outcome != OUTCOME_OK or self._timeline._chunk != NULL:
+            self._timeline.c_fold(row, &self._batch, observed_ns, outcome)
+            return 0
+        stamps = &self._stamps[self._stamps_count]
+        stamps.scheduled_ns = row.scheduled_ns
+        stamps.issued_ns = row.issued_ns
+        stamps.observed_ns = observed_ns
+        self._stamps_count += 1
+        if self._stamps_count == FOLDED_TOGETHER:
+            return self._fold_stamps()
+        return 0
+
+    cdef int _fold_stamps(self) except -1:
+        """Account for the rows whose stamps are remembered."""
+        cdef int64_t count = self._stamps_count
+        if count:
+            self._stamps_count = 0
+            self._timeline.c_fold_many(self._stamps, count, &self._batch)
+        return 0
+
+    cdef int _write_books(self) except -1:
+        """Account for what was handed out, and for the batch if it is over."""
+        self._fold_stamps()
+        if self._remaining == 0:
+            if self._timeline is not None:
+                self._timeline.c_end_batch(&self._batch)
+            Py_CLEAR(self._batch.payload)
+        return 0
 
     cdef int64_t _drain_rings(self, int64_t budget) except -1:
         cdef CompletionRing ring
@@ -398,6 +430,7 @@ cdef class Dispatcher:
         finally:
             self._is_handing_out = False
             self._put_pending()
+            self._write_books()
             self._leave_tasks()
         return handed
 
@@ -511,10 +544,10 @@ cdef class Dispatcher:
                         OUTCOME_CANCELLED,
                     )
                 if self._table.waiters[taken[i]] == NULL:
-                    self._table.c_release(taken[i])
+                    release_row(self._table, taken[i])
                     continue
                 answer = <Answer>self._table.waiters[taken[i]]
-                self._table.c_release(taken[i])
+                release_row(self._table, taken[i])
                 if answer._state != ANSWER_ABANDONED:
                     answer.observed_ns = observed_ns
                     answer.outcome = OUTCOME_CANCELLED

@@ -30,7 +30,12 @@ from bytemlperf._native.posix cimport (
     to_timespec,
 )
 from bytemlperf._native.recorder cimport Recorder, record
-from bytemlperf._native.row_table cimport Row, RowTable
+from bytemlperf._native.row_table cimport (
+    Row,
+    RowTable,
+    acquire_row,
+    release_row,
+)
 
 from bytemlperf.errors import ConfigError, InternalError
 
@@ -134,7 +139,7 @@ cdef class Pacer:
         cdef int64_t row
         cdef long long tail = self._lent_tail[0]
         while True:
-            row = self._table.c_acquire()
+            row = acquire_row(self._table)
             if row < 0:
                 break
             self._lent[tail & self._lent_mask] = row
@@ -147,7 +152,7 @@ cdef class Pacer:
         if not self.has_ended:
             raise InternalError("rows were taken back from a pacer that still runs")
         while head < self._lent_tail[0]:
-            self._table.c_release(self._lent[head & self._lent_mask])
+            release_row(self._table, self._lent[head & self._lent_mask])
             head += 1
         store_release(self._lent_head, head)
 

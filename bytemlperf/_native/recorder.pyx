@@ -17,6 +17,9 @@ HIGHEST_TRACKABLE_NS = 3_600_000_000_000
 SIGNIFICANT_DIGITS = 3
 CELL_COUNT = COUNTS_LEN
 
+cdef enum:
+    CHUNK = 65536       # values tallied at once
+
 cdef int64_t NONE_YET = 0x7FFFFFFFFFFFFFFF
 
 
@@ -126,9 +129,7 @@ cdef class Recorder:
         self.cells.max_ns = max(self.cells.max_ns, other.cells.max_ns)
         self.cells.sum_high += other.cells.sum_high
         self.cells.sum_low_ns += other.cells.sum_low_ns
-        if self.cells.sum_low_ns >= 1000000000000000000LL:
-            self.cells.sum_low_ns -= 1000000000000000000LL
-            self.cells.sum_high += 1000000000
+        carry(&self.cells)
 
     cdef bytes c_packed(self):
         """Cells that are not empty: the step from the one before, and the count.
@@ -189,10 +190,13 @@ cdef class Recorder:
 
     def record_many(self, const int64_t[::1] values_ns):
         """Count each of the values once, without the GIL."""
-        cdef Py_ssize_t i
+        cdef Py_ssize_t first = 0
+        cdef Py_ssize_t count
         with nogil:
-            for i in range(values_ns.shape[0]):
-                record(&self.cells, values_ns[i], 1)
+            while first < values_ns.shape[0]:
+                count = min(values_ns.shape[0] - first, CHUNK)
+                tally(&self.cells, NULL, &values_ns[first], count)
+                first += count
 
     def at_rank(self, int64_t rank):
         """Highest value equivalent to the rank-th smallest, ns; ranks start at 1."""

@@ -1,5 +1,7 @@
-from cpython.ref cimport PyObject
+from cpython.ref cimport PyObject, Py_CLEAR
 from libc.stdint cimport int32_t, int64_t
+
+from bytemlperf._native.posix cimport invariant
 
 cdef struct Row:
     int64_t scheduled_ns
@@ -21,5 +23,21 @@ cdef class RowTable:
     cdef readonly int64_t capacity
     cdef readonly int64_t input_count
 
-    cdef int64_t c_acquire(self) noexcept nogil
-    cdef void c_release(self, int64_t row)
+
+cdef inline int64_t acquire_row(RowTable table) noexcept nogil:
+    """Take a free row; -1: there is none."""
+    if table._free_count == 0:
+        return -1
+    table._free_count -= 1
+    return table._free[table._free_count]
+
+
+cdef inline void release_row(RowTable table, int64_t row) noexcept:
+    """Give a row back, and let go of what it kept alive."""
+    invariant(0 <= row < table.capacity, "a row of the table is released")
+    invariant(table._free_count < table.capacity, "rows are released once")
+    Py_CLEAR(table.waiters[row])
+    if table.keepalives != NULL:
+        Py_CLEAR(table.keepalives[row])
+    table._free[table._free_count] = <int32_t>row
+    table._free_count += 1

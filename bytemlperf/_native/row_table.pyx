@@ -9,8 +9,6 @@ from cpython.ref cimport PyObject, Py_CLEAR
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport calloc, free, malloc
 
-from bytemlperf._native.posix cimport invariant
-
 from bytemlperf.errors import ConfigError
 
 
@@ -60,21 +58,6 @@ cdef class RowTable:
         free(self.keepalives)
         free(self.sources)
         free(self._free)
-
-    cdef int64_t c_acquire(self) noexcept nogil:
-        if self._free_count == 0:
-            return -1
-        self._free_count -= 1
-        return self._free[self._free_count]
-
-    cdef void c_release(self, int64_t row):
-        invariant(0 <= row < self.capacity, "a row of the table is released")
-        invariant(self._free_count < self.capacity, "rows are released once")
-        Py_CLEAR(self.waiters[row])
-        if self.keepalives != NULL:
-            Py_CLEAR(self.keepalives[row])
-        self._free[self._free_count] = <int32_t>row
-        self._free_count += 1
 
     @property
     def in_flight_count(self):

@@ -18,6 +18,16 @@ cdef struct TimelineRow:
     short warm_up
 
 
+cdef struct Stamps:
+    # Of an answered row: what is folded when the row itself is in use again.
+    int64_t scheduled_ns
+    int64_t issued_ns
+    int64_t observed_ns
+
+cdef enum:
+    FOLDED_TOGETHER = 64
+
+
 cdef class Timeline:
     # Written by one thread at a time, under no lock of its own. The progress thread
     # reads `latency` and `completed_count` and gets a moment's view.
@@ -72,7 +82,7 @@ cdef class Timeline:
     cdef readonly int64_t chunk_rows
     cdef object _on_chunk
 
-    # A batch: c_begin_batch, a c_fold for each row or alike rows, c_end_batch.
+    # A batch: c_begin_batch, each row in one of the three ways, c_end_batch.
     cdef void c_begin_batch(self, BatchRecord* batch) noexcept nogil
     cdef int c_fold(
         self, Row* row, BatchRecord* batch, int64_t observed_ns, int outcome
@@ -80,6 +90,12 @@ cdef class Timeline:
     cdef int c_fold_alike(
         self, Row* row, BatchRecord* batch, int64_t observed_ns, int64_t count
     ) except -1 nogil
+    cdef int c_fold_many(
+        self, const Stamps* stamps, int64_t count, BatchRecord* batch
+    ) except -1 nogil
+    cdef void _tally(
+        self, const Stamps* stamps, int64_t count, BatchRecord* batch
+    ) noexcept nogil
     cdef void c_end_batch(self, BatchRecord* batch) noexcept nogil
     cdef int _keep(
         self, Row* row, BatchRecord* batch, int64_t observed_ns, int outcome

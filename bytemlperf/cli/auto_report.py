@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import bytemlperf
-from bytemlperf.report.collect import collect_results
+from bytemlperf.report.collect import collect_results, collect_variants
 from bytemlperf.report.history.store import add_results, history_path
 from bytemlperf.report.writing import write_reports
 from bytemlperf.runtime.clock import utc_now
@@ -20,10 +20,12 @@ __all__ = ["leave_report", "remember"]
 def leave_report(folder: Path) -> str:
     """Write report.html, and return its path or the reason why it is not there."""
     try:
+        collected = collect_results([folder])
         (path,) = write_reports(
-            collect_results([folder]),
+            collected,
             folder,
             ["html"],
+            collect_variants([folder], collected),
             generated_at_utc=f"{utc_now():%Y-%m-%d %H:%M:%S} UTC",
             version=bytemlperf.__version__,
         )

@@ -41,7 +41,7 @@ def report(
         Folder for the reports. Default: where the first of the results is.
     """
     import bytemlperf
-    from bytemlperf.report.collect import collect_results
+    from bytemlperf.report.collect import collect_results, collect_variants
     from bytemlperf.report.writing import Form, write_pictures, write_reports
     from bytemlperf.runtime.clock import utc_now
 
@@ -51,15 +51,17 @@ def report(
         forms = ["html"]
     first = results[0]
     collected = collect_results(results)
+    variants = collect_variants(results, collected)
     written = write_reports(
         collected,
         out or (first if first.is_dir() else first.parent),
         forms,
+        variants,
         generated_at_utc=f"{utc_now():%Y-%m-%d %H:%M:%S} UTC",
         version=bytemlperf.__version__,
     )
     if plots is not None:
-        written += write_pictures(collected, plots)
+        written += write_pictures(collected, plots, variants)
     for path in written:
         print(path)
     return 0

@@ -53,7 +53,7 @@ def search(
     places
         Files and folders.
     """
-    from bytemlperf.cli import variants_display
+    from bytemlperf.cli import search_display
     from bytemlperf.errors import ConfigError
 
     if not judgement.parsed_slos():
@@ -85,7 +85,7 @@ def search(
             f"the scenario {request.tasks[0].workload.scenario} has no rate",
             hint="--scenario server, constant_rate, gamma or burst",
         )
-    return variants_display.show_search(
+    return search_display.show_search(
         request,
         start_rate=start_rate,
         max_rate=max_rate,

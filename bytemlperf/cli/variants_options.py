@@ -22,15 +22,12 @@ if TYPE_CHECKING:
     from bytemlperf.launch.request import SessionRequest
 
 __all__ = [
-    "VARIANTS_NAME",
     "Asked",
     "command_line",
     "is_repeated",
     "parse_axes",
     "parse_settings",
 ]
-
-VARIANTS_NAME = "variants.json"
 
 
 @Parameter(name="*")
@@ -142,6 +139,8 @@ def parse_settings(option: str, text: str) -> dict[str, str]:
 
 def is_repeated(folder: Path) -> bool:
     """Whether a folder holds a run that was asked for with --repeat."""
+    from bytemlperf.report.storage import VARIANTS_NAME
+
     return (folder / VARIANTS_NAME).exists() and (folder / "request.json").exists()
 
 

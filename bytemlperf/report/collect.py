@@ -6,6 +6,7 @@ Input: paths. Output: results with names that tell them apart.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,11 +14,22 @@ import msgspec
 
 from bytemlperf.errors import ConfigError
 from bytemlperf.report.schema import TaskResult
-from bytemlperf.report.storage import INDEX_NAME, read_index, read_result
+from bytemlperf.report.schema.variants import VariantsResult
+from bytemlperf.report.storage import (
+    INDEX_NAME,
+    VARIANTS_NAME,
+    read_index,
+    read_result,
+    read_variants,
+)
+from bytemlperf.statistics.slo import Slo
 
-__all__ = ["Collected", "collect_results"]
+__all__ = ["Collected", "CollectedVariants", "collect_results", "collect_variants",
+           "name_apart"]  # fmt: skip
 
 MAX_RESULTS = 2000
+# <run>/<hardware_type>/<task>/result.json
+FOLDERS_BELOW_RUN = 2
 
 
 class Collected(msgspec.Struct, frozen=True):
@@ -37,6 +49,24 @@ class Collected(msgspec.Struct, frozen=True):
     run: str
     path: Path
     result: TaskResult
+
+
+class CollectedVariants(msgspec.Struct, frozen=True):
+    """What a sweep, a search, a tuning or repeats found, and where it comes from.
+
+    Parameters
+    ----------
+    run : str
+        As of `Collected`.
+    result : VariantsResult
+        As read.
+    slos : list of Slo
+        The objectives of its runs, each once.
+    """
+
+    run: str
+    result: VariantsResult
+    slos: list[Slo]
 
 
 def collect_results(named: Sequence[Path]) -> list[Collected]:
@@ -71,6 +101,75 @@ def collect_results(named: Sequence[Path]) -> list[Collected]:
     if len(found) > MAX_RESULTS:
         raise ConfigError(f"{len(found)} results are more than {MAX_RESULTS}")
     return [Collected(run, file, read_result(file)) for file, run in found.items()]
+
+
+def collect_variants(
+    named: Sequence[Path], collected: Sequence[Collected]
+) -> list[CollectedVariants]:
+    """Read what the sweeps and searches among the named folders found.
+
+    Parameters
+    ----------
+    named : sequence of Path
+        As for `collect_results`.
+    collected : sequence of Collected
+        What it returned for them.
+
+    Returns
+    -------
+    list of CollectedVariants
+        One for each folder that several runs of one request were written to.
+
+    Raises
+    ------
+    ConfigError
+        A file is malformed.
+    """
+    found = []
+    for path, run in zip(named, _run_names(named), strict=True):
+        if (path / VARIANTS_NAME).exists():
+            results = [each.result for each in collected if path in each.path.parents]
+            slos = dict.fromkeys(
+                judgement.slo
+                for result in results
+                for point in result.points
+                if point.statistics
+                for judgement in point.statistics.slos
+            )
+            result = read_variants(path / VARIANTS_NAME)
+            found.append(CollectedVariants(run, result, list(slos)))
+    return found
+
+
+def name_apart(collected: Sequence[Collected]) -> list[Collected]:
+    """Name runs by their folders where several of one task would have one name.
+
+    Parameters
+    ----------
+    collected : sequence of Collected
+        Such as those of a sweep, which is one run to whoever compares it.
+
+    Returns
+    -------
+    list of Collected
+        In the same order.
+    """
+    keys = [_key(each) for each in collected]
+    runs = {each.run for each in collected}
+    repeated = {key[0] for key, count in Counter(keys).items() if count > 1}
+    renamed = []
+    for each in collected:
+        if each.run in repeated and len(each.path.parents) > FOLDERS_BELOW_RUN:
+            folder = each.path.parents[FOLDERS_BELOW_RUN].name
+            name = folder if len(runs) == 1 else f"{each.run}/{folder}"
+            renamed.append(msgspec.structs.replace(each, run=name))
+        else:
+            renamed.append(each)
+    return renamed
+
+
+def _key(each: Collected) -> tuple[str, str, str]:
+    return each.run, each.result.task, each.result.hardware_type
 
 
 def _files(path: Path) -> list[Path]:

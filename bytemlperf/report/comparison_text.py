@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from bytemlperf.report.plain_text import clean_line
 from bytemlperf.report.schema.comparison import Comparison, PointComparison
+from bytemlperf.report.text_table import TextColumn, TextTable
 from bytemlperf.report.units import format_duration_ns, format_rate
 from bytemlperf.statistics.comparison import MIN_RUNS, MetricComparison
 
@@ -47,19 +46,22 @@ def comparison_view(comparison: Comparison) -> RenderableType:
     """
     parts: list[RenderableType] = []
     for title, points in _sections(comparison):
-        table = Table(
-            box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True
+        rows = [
+            [*map(Text, row[:-1]), Text(row[-1], style=STYLES[metric.verdict])]
+            for point in points
+            for row, metric in zip(_rows(point), point.metrics, strict=True)
+        ]
+        table = TextTable(
+            [
+                TextColumn(
+                    heading,
+                    [row[index] for row in rows],
+                    is_left=heading in {"point", "metric", "verdict"},
+                )
+                for index, heading in enumerate(HEADINGS)
+            ],
+            key_count=2,
         )
-        for heading in HEADINGS:
-            is_name = heading in {"point", "metric", "verdict"}
-            table.add_column(
-                Text(heading), justify="left" if is_name else "right", no_wrap=True,
-                header_style="bold",
-            )  # fmt: skip
-        for point in points:
-            for row, metric in zip(_rows(point), point.metrics, strict=True):
-                style = STYLES[metric.verdict]
-                table.add_row(*map(Text, row[:-1]), Text(row[-1], style=style))
         parts += [Text(title, style="bold"), table, Text()]
     for line in _notes(comparison):
         parts.append(Text(clean_line(line, max_characters=2000)))

@@ -1,18 +1,15 @@
 """What was offered to a task's points, and what became of it.
 
-Input: points. Output: words about the load, and for open loops a rich table.
+Input: points. Output: words about the load, and for open loops a table.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from rich import box
-from rich.table import Table
-from rich.text import Text
-
 from bytemlperf.report.percentiles import shown_percentile
 from bytemlperf.report.schema import LoadReport, Point
+from bytemlperf.report.text_table import TextColumn, TextTable
 from bytemlperf.report.units import format_count, format_duration_ns, format_rate
 
 __all__ = ["affinity_words", "load_table", "load_words"]
@@ -79,7 +76,7 @@ def affinity_words(points: Sequence[Point]) -> str:
     return f"; affinity {asked} ({held})"
 
 
-def load_table(points: Sequence[Point]) -> Table | None:
+def load_table(points: Sequence[Point]) -> TextTable | None:
     """Lay out what was offered, issued and answered.
 
     Parameters
@@ -89,7 +86,7 @@ def load_table(points: Sequence[Point]) -> Table | None:
 
     Returns
     -------
-    Table or None
+    TextTable or None
         None if no point was an open loop.
     """
     shown = [
@@ -109,16 +106,15 @@ def load_table(points: Sequence[Point]) -> Table | None:
         ("lag\np50", lambda load: _lag(load, 50)),
         ("lag\np99", lambda load: _lag(load, 99)),
     ]
-    table = Table(
-        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True
+    return TextTable(
+        [
+            TextColumn("batch\nsize", [str(point.batch_size) for point, _ in shown]),
+            *(
+                TextColumn(heading, [cell(load) for _, load in shown])
+                for heading, cell in columns
+            ),
+        ]
     )
-    for heading in ("batch\nsize", *(heading for heading, _ in columns)):
-        table.add_column(
-            Text(heading), justify="right", no_wrap=True, header_style="bold"
-        )
-    for point, load in shown:
-        table.add_row(str(point.batch_size), *(cell(load) for _, cell in columns))
-    return table
 
 
 def _not_issued(load: LoadReport) -> int:

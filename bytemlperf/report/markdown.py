@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from bytemlperf.report.collect import Collected
+from bytemlperf.report.collect import Collected, CollectedVariants
 from bytemlperf.report.columns import POINT_COLUMNS
-from bytemlperf.report.page.view import PageView, TaskSection, page_view
+from bytemlperf.report.page.sections import ShownTable, TaskSection, VariantsSection
+from bytemlperf.report.page.view import PageView, page_view
 from bytemlperf.report.plain_text import clean_line
 
 __all__ = ["render_markdown"]
@@ -29,7 +30,11 @@ TONE_MARKS = {"good": "\u2705", "bad": "\u274c", "unsure": "\u26a0\ufe0f"}
 
 
 def render_markdown(
-    collected: Sequence[Collected], *, generated_at_utc: str, version: str
+    collected: Sequence[Collected],
+    variants: Sequence[CollectedVariants] = (),
+    *,
+    generated_at_utc: str,
+    version: str,
 ) -> str:
     """Return results as Markdown.
 
@@ -37,6 +42,8 @@ def render_markdown(
     ----------
     collected : sequence of Collected
         At least one.
+    variants : sequence of CollectedVariants
+        What their sweeps and searches found.
     generated_at_utc, version : str
         When it is made, and by which version.
 
@@ -51,11 +58,15 @@ def render_markdown(
     ConfigError
         A histogram in a result is damaged.
     """
-    view = page_view(collected, generated_at_utc=generated_at_utc, version=version)
+    view = page_view(
+        collected, variants, generated_at_utc=generated_at_utc, version=version
+    )
     parts = [f"## {_escape(view.title)} {_escape(view.subtitle)}"]
     if view.compared is not None:
         told = view.compared.sentences or [f"Not compared: {view.compared.refused}"]
         parts += [f"**{_escape(sentence)}**" for sentence in told]
+    for section in view.variants:
+        parts += _variants(section)
     for task, each in zip(view.tasks, collected, strict=True):
         parts += _task(task, each)
     parts += _hosts(view)
@@ -80,12 +91,40 @@ def _task(task: TaskSection, each: Collected) -> list[str]:
                 for note in task.notes
             )
         )
+    parts += [
+        f"<details><summary>{_escape(table.title)}</summary>\n\n"
+        f"{_shown_table(table)}\n\n</details>"
+        for table in task.tables
+    ]
     if task.command:
         parts.append(
             "<details><summary>Repeat it</summary>\n\n"
             f"{_fenced(task.command)}\n\n</details>"
         )
     return parts
+
+
+def _variants(section: VariantsSection) -> list[str]:
+    parts = [f"### {_escape(section.title)}"]
+    parts += [_escape(sentence) for sentence in section.sentences]
+    for table in section.tables:
+        parts += [f"**{_escape(table.title)}**", _shown_table(table)]
+    if section.command:
+        parts.append(_fenced(section.command))
+    return parts
+
+
+def _shown_table(table: ShownTable) -> str:
+    rows = [
+        [_escape(heading) for heading in table.headings],
+        [
+            "---" if place in table.left else "---:"
+            for place in range(len(table.headings))
+        ],
+        *([_escape(cell) for cell in row] for row in table.rows),
+    ]
+    text = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return f"{text}\n\n{_escape(table.note)}" if table.note else text
 
 
 def _table(each: Collected) -> str:

@@ -1,19 +1,16 @@
 """The table of what each process did, where several loaded a point together.
 
-Input: points. Output: a rich table, or None if every point was loaded by one process.
+Input: points. Output: a table, or None if every point was loaded by one process.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich import box
-from rich.table import Table
-from rich.text import Text
-
 from bytemlperf.report.percentiles import shown_percentile
 from bytemlperf.report.schema import Point
 from bytemlperf.report.schema.point import PointPart
+from bytemlperf.report.text_table import TextColumn, TextTable
 from bytemlperf.report.units import format_count, format_duration_ns, format_rate
 
 __all__ = ["parts_table"]
@@ -26,7 +23,7 @@ HEADINGS = (
 )  # fmt: skip
 
 
-def parts_table(points: Sequence[Point]) -> Table | None:
+def parts_table(points: Sequence[Point]) -> TextTable | None:
     """Lay out every process's share of every point.
 
     Parameters
@@ -36,28 +33,26 @@ def parts_table(points: Sequence[Point]) -> Table | None:
 
     Returns
     -------
-    Table or None
+    TextTable or None
         At most 16 processes of each point.
     """
     if not any(point.parts for point in points):
         return None
-    table = Table(
-        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True
-    )
-    for heading in HEADINGS:
-        table.add_column(
-            Text(heading),
-            justify="left" if heading == "\nprocess" else "right",
-            no_wrap=True,
-            header_style="bold",
-        )
+    rows: list[list[str]] = []
     for point in points:
         for number, part in enumerate(point.parts[:MAX_PARTS_SHOWN]):
-            table.add_row(str(point.batch_size), _where(number, part), *_cells(part))
+            rows.append([str(point.batch_size), _where(number, part), *_cells(part)])
         more = len(point.parts) - MAX_PARTS_SHOWN
         if more > 0:
-            table.add_row("", f"and {more} more, in the result")
-    return table
+            said = ["", f"and {more} more, in the result"]
+            rows.append(said + [""] * (len(HEADINGS) - len(said)))
+    return TextTable(
+        [
+            TextColumn(heading, list(cells), is_left=heading == "\nprocess")
+            for heading, cells in zip(HEADINGS, zip(*rows, strict=True), strict=True)
+        ],
+        key_count=2,
+    )
 
 
 def _where(number: int, part: PointPart) -> str:

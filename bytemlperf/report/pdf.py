@@ -10,9 +10,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from bytemlperf.errors import ConfigError
-from bytemlperf.report.collect import Collected
+from bytemlperf.report.collect import Collected, CollectedVariants
 from bytemlperf.report.columns import POINT_COLUMNS
-from bytemlperf.report.page.view import PageView, Shown, TaskSection, page_view
+from bytemlperf.report.page.sections import (
+    Shown,
+    ShownTable,
+    TaskSection,
+    VariantsSection,
+)
+from bytemlperf.report.page.view import PageView, page_view
 from bytemlperf.report.pdf_text import Font, markup, register_fonts
 from bytemlperf.report.pictures import to_png
 from bytemlperf.report.plain_text import clean_line
@@ -27,6 +33,8 @@ MARGIN_MM = 15
 FIGURE_WIDTH_MM = 86
 # So that their text is about as large as the text around them.
 FIGURE_UNITS = 340
+# Of a table; with more, each is too narrow for a number.
+MAX_COLUMNS = 10
 MAX_FIGURE_HEIGHT_MM = 95
 INK = "#14181f"
 SOFT = "#505a68"
@@ -41,7 +49,11 @@ KEYS = (
 
 
 def render_pdf(
-    collected: Sequence[Collected], *, generated_at_utc: str, version: str
+    collected: Sequence[Collected],
+    variants: Sequence[CollectedVariants] = (),
+    *,
+    generated_at_utc: str,
+    version: str,
 ) -> bytes:
     """Return results as a PDF.
 
@@ -49,6 +61,8 @@ def render_pdf(
     ----------
     collected : sequence of Collected
         At least one.
+    variants : sequence of CollectedVariants
+        What their sweeps and searches found.
     generated_at_utc, version : str
         When it is made, and by which version.
 
@@ -63,7 +77,9 @@ def render_pdf(
     ConfigError
         reportlab or vl-convert-python is not installed, or a histogram is damaged.
     """
-    view = page_view(collected, generated_at_utc=generated_at_utc, version=version)
+    view = page_view(
+        collected, variants, generated_at_utc=generated_at_utc, version=version
+    )
     return _Document(view, collected).render()
 
 
@@ -164,6 +180,8 @@ class _Document:
             if len(view.hosts) > 1:
                 story.append(self._text(", ".join(host.tasks), self._small))
             story.append(self._pairs(host.facts))
+        for variants in view.variants:
+            story += self._variants(variants)
         for section, each in zip(view.tasks, self._collected, strict=True):
             story += self._task(section, each)
         if view.figures:
@@ -195,8 +213,42 @@ class _Document:
             story.append(self._paragraph(text, self._body))
         story.append(self._flowables.Spacer(1, 6))
         story += self._figures(task.figures)
+        for table in task.tables:
+            story += self._shown_table(table)
         story.append(self._text("Repeat it", self._figure_title))
         story.append(self._text(task.command or "not recorded", self._code))
+        return story
+
+    def _variants(self, section: VariantsSection) -> list[Any]:
+        story = [self._text(section.title, self._heading)]
+        story += [self._text(sentence, self._body) for sentence in section.sentences]
+        story += self._figures(section.figures)
+        for table in section.tables:
+            story += self._shown_table(table)
+        return story
+
+    def _shown_table(self, shown: ShownTable) -> list[Any]:
+        """Lay out a table whose width nobody knows, as several if there are too many.
+
+        A column needs about 17 mm.
+        """
+        story = [self._text(shown.title, self._figure_title)]
+        keys, room = shown.key_count, MAX_COLUMNS - shown.key_count
+        others = len(shown.headings) - keys
+        for start in range(keys, keys + max(1, others), max(1, room)):
+            chosen = [*range(keys), *range(start, min(start + room, keys + others))]
+            rows = [
+                [self._text(shown.headings[index], self._column) for index in chosen],
+                *(
+                    [self._text(row[index], self._cell) for index in chosen]
+                    for row in shown.rows
+                ),
+            ]
+            table = self._tables.Table(rows, repeatRows=1, hAlign="LEFT")
+            table.setStyle(self._ruled())
+            story += [table, self._flowables.Spacer(1, 4)]
+        if shown.note:
+            story.append(self._text(shown.note, self._small))
         return story
 
     def _points(self, each: Collected) -> Any:

@@ -8,17 +8,23 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from bytemlperf.report.plain_text import clean_line
 from bytemlperf.report.schema.variants import VariantPoint, VariantsResult
+from bytemlperf.report.text_table import TextColumn, TextTable
 from bytemlperf.report.units import format_duration_ns, format_rate
 from bytemlperf.statistics.probability import student_quantile
 
-__all__ = ["spread_view"]
+__all__ = ["SPREAD_NOTE", "spread_table", "spread_view"]
+
+NAMES = ("task", "batch", "figure")
+HEADINGS = (*NAMES, "runs", "mean", "95 % of the mean", "least", "most", "spread")
+SPREAD_NOTE = (
+    "spread: standard deviation between repeats over their mean; the interval is "
+    "Student's t of the repeats"
+)
 
 
 def spread_view(result: VariantsResult) -> RenderableType:
@@ -34,13 +40,12 @@ def spread_view(result: VariantsResult) -> RenderableType:
     RenderableType
         For a console of any width.
     """
-    table = Table(
-        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True
-    )
-    for heading in ("task", "batch", "figure"):
-        table.add_column(heading, header_style="bold")
-    for heading in ("runs", "mean", "95 % of the mean", "least", "most", "spread"):
-        table.add_column(heading, justify="right", header_style="bold")
+    return Group(spread_table(result), Text(), Text(SPREAD_NOTE))
+
+
+def spread_table(result: VariantsResult) -> TextTable:
+    """Return the table alone: a row a figure, of every task and batch size."""
+    rows: list[list[str]] = []
     for (task, hardware, size), points in _grouped(result).items():
         for name in ("QPS", "mean", *points[0].percentiles_ns):
             values = [
@@ -49,12 +54,14 @@ def spread_view(result: VariantsResult) -> RenderableType:
             ]  # fmt: skip
             cells = _cells(values, format_rate if name == "QPS" else format_duration_ns)
             where = clean_line(f"{task} on {hardware}")
-            table.add_row(where, str(size), name, str(len(values)), *cells)
-    note = Text(
-        "spread: standard deviation between repeats over their mean; the interval is "
-        "Student's t of the repeats"
+            rows.append([where, str(size), name, str(len(values)), *cells])
+    return TextTable(
+        [
+            TextColumn(heading, [row[index] for row in rows], is_left=heading in NAMES)
+            for index, heading in enumerate(HEADINGS)
+        ],
+        key_count=len(NAMES),
     )
-    return Group(table, Text(), note)
 
 
 def _grouped(

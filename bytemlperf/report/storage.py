@@ -24,15 +24,18 @@ from bytemlperf.report.schema import (
     InvocationIndex,
     TaskResult,
 )
+from bytemlperf.report.schema.variants import VARIANTS_VERSION, VariantsResult
 
 __all__ = [
     "INDEX_NAME",
+    "VARIANTS_NAME",
     "OutFolder",
     "TaskFolder",
     "make_folder",
     "read_ease",
     "read_index",
     "read_result",
+    "read_variants",
     "storage_error",
     "sync_folder",
     "write_bytes_atomic",
@@ -40,6 +43,7 @@ __all__ = [
 ]
 
 INDEX_NAME = "index.json"
+VARIANTS_NAME = "variants.json"
 MEANINGS = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
@@ -60,7 +64,7 @@ HINTS = {
     errno.EPERM: "choose another folder with --out",
 }
 
-Stored = TypeVar("Stored", TaskResult, InvocationIndex, EaseOfUse)
+Stored = TypeVar("Stored", TaskResult, InvocationIndex, EaseOfUse, VariantsResult)
 
 
 class TaskFolder(msgspec.Struct, frozen=True):
@@ -349,7 +353,23 @@ def read_index(path: Path) -> InvocationIndex:
     return _read(path, InvocationIndex)
 
 
-def _read(path: Path, stored_type: type[Stored]) -> Stored:
+def read_variants(path: Path) -> VariantsResult:
+    """Read a ``variants.json``; raises as `read_result` does."""
+    return _read(
+        path,
+        VariantsResult,
+        version_key="variants_version",
+        known_version=VARIANTS_VERSION,
+    )
+
+
+def _read(
+    path: Path,
+    stored_type: type[Stored],
+    *,
+    version_key: str = "schema_version",
+    known_version: int = SCHEMA_VERSION,
+) -> Stored:
     try:
         body = path.read_bytes()
     except OSError as error:
@@ -359,10 +379,10 @@ def _read(path: Path, stored_type: type[Stored]) -> Stored:
     except MALFORMED as error:
         raise ConfigError(f"{path}: expected JSON: {error}") from error
     # The version first: another version's fields would be blamed otherwise.
-    version = raw.get("schema_version") if isinstance(raw, dict) else None
-    if version != SCHEMA_VERSION:
+    version = raw.get(version_key) if isinstance(raw, dict) else None
+    if version != known_version:
         raise ConfigError(
-            f"{path}: $.schema_version: expected {SCHEMA_VERSION}, got {version!r}",
+            f"{path}: $.{version_key}: expected {known_version}, got {version!r}",
             hint="this version of bytemlperf did not write the file",
         )
     try:

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from bytemlperf.report.certainty_table import format_interval_ns
 from bytemlperf.report.plain_text import clean_line
 from bytemlperf.report.schema.variants import Variant, VariantPoint, VariantsResult
+from bytemlperf.report.text_table import TextColumn, TextTable
 from bytemlperf.report.units import format_duration_ns, format_rate
 from bytemlperf.statistics.search import Capacity
 
-__all__ = ["variants_view"]
+__all__ = ["variants_notes", "variants_table", "variants_view"]
 
 
 def variants_view(result: VariantsResult) -> RenderableType:
@@ -34,6 +33,14 @@ def variants_view(result: VariantsResult) -> RenderableType:
     RenderableType
         For a console of any width.
     """
+    lines = [
+        Text(clean_line(line, max_characters=1000)) for line in variants_notes(result)
+    ]
+    return Group(variants_table(result), Text(), *lines)
+
+
+def variants_table(result: VariantsResult) -> TextTable:
+    """Return the table alone: a row a point, settings first."""
     names = list(
         dict.fromkeys(name for each in result.variants for name in each.settings)
     )
@@ -47,35 +54,43 @@ def variants_view(result: VariantsResult) -> RenderableType:
     )
     points = [point for each in result.variants for point in each.points]
     has_tasks = len({(point.task, point.hardware_type) for point in points}) > 1
-    table = Table(
-        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True
-    )
     first = [*(["task"] if has_tasks else []), *names]
     if "batch_sizes" not in names and "batch_size" not in names:
         first.append("batch size")
-    for heading in (*first, "QPS [95 %]", "mean", *percentiles, "CPU", "verdict"):
-        table.add_column(
-            Text(clean_line(heading)),
-            justify="left" if heading in {"task", "verdict"} else "right",
-            header_style="bold",
-            no_wrap=heading != "verdict",
-        )
+    headings = [*first, "QPS [95 %]", "mean", *percentiles, "CPU", "verdict"]
+    rows: list[list[Text]] = []
     for variant in result.variants:
+        is_best = variant.name == result.best
         for point in variant.points:
-            is_best = variant.name == result.best
-            table.add_row(
-                *map(Text, _row(variant, point, first, percentiles)),
-                _verdict(point, is_best=is_best),
-                style="bold" if is_best else "",
+            cells = _row(variant, point, first, percentiles)
+            style = "bold" if is_best else ""
+            rows.append(
+                [
+                    *(Text(cell, style=style) for cell in cells),
+                    _verdict(point, is_best=is_best),
+                ]
             )
         if not variant.points:
-            cells = [variant.settings.get(name, "") for name in first]
+            settings = [variant.settings.get(name, "") for name in first]
             blank = [""] * (len(percentiles) + 3)
-            table.add_row(
-                *map(Text, cells), *blank, Text(variant.status, style="bold red")
+            rows.append(
+                [
+                    *(Text(clean_line(cell)) for cell in (*settings, *blank)),
+                    Text(variant.status, style="bold red"),
+                ]
             )
-    lines = [Text(clean_line(line, max_characters=1000)) for line in _notes(result)]
-    return Group(table, Text(), *lines)
+    return TextTable(
+        [
+            TextColumn(
+                clean_line(heading),
+                [row[index] for row in rows],
+                is_left=heading in {"task", "verdict"},
+                wraps=heading == "verdict",
+            )
+            for index, heading in enumerate(headings)
+        ],
+        key_count=len(first),
+    )
 
 
 def _row(
@@ -118,7 +133,7 @@ def _verdict(point: VariantPoint, *, is_best: bool) -> Text:
     return Text("VALID, best" if is_best else "VALID", style="green")
 
 
-def _notes(result: VariantsResult) -> Iterator[str]:
+def variants_notes(result: VariantsResult) -> Iterator[str]:
     """Say what was looked for and found.
 
     Yields

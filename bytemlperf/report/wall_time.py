@@ -1,18 +1,17 @@
 """Where the wall time of a task and of a command went, in words and as a table.
 
-Input: results' phase times. Output: a sentence, rows of text, a rich table.
+Input: results' phase times. Output: a sentence, rows of text, a table.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
 from bytemlperf.report.plain_text import clean_line
 from bytemlperf.report.schema import InvocationIndex, PhaseTime, TaskEntry, TaskResult
+from bytemlperf.report.text_table import TextColumn, TextTable
 from bytemlperf.report.units import format_seconds
 
 __all__ = [
@@ -99,7 +98,7 @@ def time_rows(
     return [*rows, ("all", sums)]
 
 
-def time_table(index: InvocationIndex) -> Table | None:
+def time_table(index: InvocationIndex) -> TextTable | None:
     """Lay out where a command's time went, a row a task.
 
     Parameters
@@ -109,7 +108,7 @@ def time_table(index: InvocationIndex) -> Table | None:
 
     Returns
     -------
-    Table or None
+    TextTable or None
         Minutes and seconds; None if it was not kept.
     """
     has_several = len({entry.hardware_type for entry in index.tasks}) > 1
@@ -120,19 +119,20 @@ def time_table(index: InvocationIndex) -> Table | None:
     rows = time_rows(named, index.duration_seconds)
     if not rows:
         return None
-    table = Table(
-        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True
+    cells = [[clean_line(name), *map(format_clock, seconds)] for name, seconds in rows]
+    return TextTable(
+        [
+            TextColumn(
+                heading,
+                # The last row is the sum.
+                [*column[:-1], Text(column[-1], style="bold")],
+                is_left=place == 0,
+            )
+            for place, (heading, column) in enumerate(
+                zip(("min:s", *TIME_HEADINGS), zip(*cells, strict=True), strict=True)
+            )
+        ]
     )
-    table.add_column("min:s", header_style="bold", overflow="fold")
-    for heading in TIME_HEADINGS:
-        table.add_column(heading, justify="right", no_wrap=True, header_style="bold")
-    for place, (name, seconds) in enumerate(rows, start=1):
-        table.add_row(
-            Text(clean_line(name)),
-            *(format_clock(each) for each in seconds),
-            style="bold" if place == len(rows) else "",
-        )
-    return table
 
 
 def format_clock(seconds: float) -> str:

@@ -9,13 +9,16 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from bytemlperf.report.collect import Collected
+from bytemlperf.report.collect import Collected, CollectedVariants
 from bytemlperf.report.formats.importing import folder_name
 from bytemlperf.report.storage import make_folder, write_bytes_atomic
 
 __all__ = ["Form", "write_pictures", "write_reports"]
 
 Form = Literal["html", "pdf", "md"]
+_Renderer = Callable[
+    [Sequence[Collected], Sequence[CollectedVariants], str, str], bytes
+]
 STEM = "report"
 PICTURES = "plots"
 
@@ -24,6 +27,7 @@ def write_reports(
     collected: Sequence[Collected],
     folder: Path,
     forms: Iterable[Form],
+    variants: Sequence[CollectedVariants] = (),
     *,
     generated_at_utc: str,
     version: str,
@@ -38,6 +42,8 @@ def write_reports(
         Made if it is missing; files of the same names are replaced.
     forms : iterable of str
         Which reports.
+    variants : sequence of CollectedVariants
+        What sweeps and searches among the results found.
     generated_at_utc, version : str
         When they are made, and by which version.
 
@@ -57,12 +63,18 @@ def write_reports(
     written = []
     for form in forms:
         path = folder / f"{STEM}.{form}"
-        write_bytes_atomic(path, _renderer(form)(collected, generated_at_utc, version))
+        write_bytes_atomic(
+            path, _renderer(form)(collected, variants, generated_at_utc, version)
+        )
         written.append(path)
     return written
 
 
-def write_pictures(collected: Sequence[Collected], folder: Path) -> list[Path]:
+def write_pictures(
+    collected: Sequence[Collected],
+    folder: Path,
+    variants: Sequence[CollectedVariants] = (),
+) -> list[Path]:
     """Write every figure as SVG and as PNG.
 
     Parameters
@@ -71,6 +83,8 @@ def write_pictures(collected: Sequence[Collected], folder: Path) -> list[Path]:
         At least one.
     folder : Path
         Made if it is missing.
+    variants : sequence of CollectedVariants
+        What sweeps and searches among the results found.
 
     Returns
     -------
@@ -88,8 +102,11 @@ def write_pictures(collected: Sequence[Collected], folder: Path) -> list[Path]:
     from bytemlperf.report.pictures import to_png, to_svg
 
     make_folder(folder)
-    view = page_view(collected, generated_at_utc="", version="")
+    view = page_view(collected, variants, generated_at_utc="", version="")
     named = [(each.key, each.figure) for each in view.figures]
+    for section in view.variants:
+        named += [(f"{section.title} {each.figure.name}", each.figure)
+                  for each in section.figures]  # fmt: skip
     for task in view.tasks:
         place = " ".join(filter(None, [task.run, task.title]))
         named += [(f"{place} {each.figure.name}", each.figure) for each in task.figures]
@@ -112,19 +129,26 @@ def write_pictures(collected: Sequence[Collected], folder: Path) -> list[Path]:
     return written
 
 
-def _renderer(form: Form) -> Callable[[Sequence[Collected], str, str], bytes]:
+def _renderer(form: Form) -> _Renderer:
     """Import what one form takes, and nothing else."""
 
-    def render(collected: Sequence[Collected], moment: str, version: str) -> bytes:
+    def render(
+        collected: Sequence[Collected],
+        variants: Sequence[CollectedVariants],
+        moment: str,
+        version: str,
+    ) -> bytes:
         if form == "pdf":
             from bytemlperf.report.pdf import render_pdf
 
-            return render_pdf(collected, generated_at_utc=moment, version=version)
+            return render_pdf(
+                collected, variants, generated_at_utc=moment, version=version
+            )
         if form == "md":
             from bytemlperf.report.markdown import render_markdown as to_text
         else:
             from bytemlperf.report.page import render_page as to_text
-        text = to_text(collected, generated_at_utc=moment, version=version)
+        text = to_text(collected, variants, generated_at_utc=moment, version=version)
         return text.encode("utf-8", "replace")
 
     return render

@@ -9,9 +9,10 @@ import msgspec
 from support.sample_results import make_result
 
 from bytemlperf.launch.index_file import IndexFile
-from bytemlperf.report.console import invocation_report, open_console, task_facts
+from bytemlperf.report.console import invocation_report, open_console
 from bytemlperf.report.schema import PhaseTime, TaskResult
 from bytemlperf.report.storage import OutFolder
+from bytemlperf.report.task_words import task_facts
 from bytemlperf.report.wall_time import (
     TIME_HEADINGS,
     format_clock,

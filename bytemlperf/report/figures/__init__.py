@@ -7,9 +7,15 @@ the browser, `bytemlperf.report.pictures` to a renderer without one.
 from __future__ import annotations
 
 from bytemlperf.report.figures.breakdown import batch_sizes, latency_parts
+from bytemlperf.report.figures.capacity import rate_latency
 from bytemlperf.report.figures.compiled import compile_times
 from bytemlperf.report.figures.fidelity import differences
 from bytemlperf.report.figures.figure import PALETTE, Figure
+from bytemlperf.report.figures.harness import (
+    offered_achieved,
+    overhead_latency,
+    schedule_lag,
+)
 from bytemlperf.report.figures.heat import latency_heat
 from bytemlperf.report.figures.over_time import latency_over_time, rate_over_time
 from bytemlperf.report.figures.overview import (
@@ -20,6 +26,11 @@ from bytemlperf.report.figures.overview import (
 )
 from bytemlperf.report.figures.spectrum import spectrum
 from bytemlperf.report.figures.throughput import NamedPoint, throughput_latency
+from bytemlperf.report.figures.variants import (
+    axis_curve,
+    variant_latencies,
+    variant_rates,
+)
 
 __all__ = [
     "PALETTE",
@@ -27,6 +38,7 @@ __all__ = [
     "NamedPoint",
     "NamedResult",
     "accuracy_speed",
+    "axis_curve",
     "batch_sizes",
     "best_point",
     "best_throughput",
@@ -35,7 +47,13 @@ __all__ = [
     "latency_heat",
     "latency_over_time",
     "latency_parts",
+    "offered_achieved",
+    "overhead_latency",
+    "rate_latency",
     "rate_over_time",
+    "schedule_lag",
     "spectrum",
     "throughput_latency",
+    "variant_latencies",
+    "variant_rates",
 ]

@@ -19,6 +19,7 @@ __all__ = [
     "Spec",
     "axis_ms",
     "bars_height",
+    "bound_lines",
     "figure",
     "milliseconds",
     "missing",
@@ -35,6 +36,7 @@ PALETTE = (
 )  # fmt: skip
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 DIGITS = 5
+BOUND_COLOR = "#d64545"
 
 
 class Figure(msgspec.Struct, frozen=True):
@@ -128,3 +130,44 @@ def axis_ms(title: str, *, log: bool = True, field: str = "ms") -> Spec:
         "scale": scale,
         "axis": {"labelOverlap": "greedy", "tickCount": 6, "format": ",~r"},
     }
+
+
+def bound_lines(rows: Rows, scale: Spec, *, channel: str = "y") -> list[Spec]:
+    """Return layers with a dashed line for each bound, and its name beside it.
+
+    Parameters
+    ----------
+    rows : list of dict
+        With ``slo``, the objective as written, and ``bound``.
+    scale : dict
+        Encoding channel that the bounds are on.
+    channel : {"y", "x"}
+        Which one it is.
+
+    Returns
+    -------
+    list of dict
+        Empty without rows.
+    """
+    if not rows:
+        return []
+    along = scale | {"field": "bound"}
+    name: Spec = {"type": "text", "align": "left", "color": BOUND_COLOR, "limit": 200}
+    if channel == "y":
+        place: Spec = {"x": {"value": 4}}
+        name |= {"dy": -6}
+    else:
+        place = {"y": {"value": 0}}
+        name |= {"dx": 4, "dy": 8}
+    return [
+        {
+            "data": {"values": rows},
+            "mark": {"type": "rule", "strokeDash": [6, 3], "color": BOUND_COLOR},
+            "encoding": {channel: along},
+        },
+        {
+            "data": {"values": rows},
+            "mark": name,
+            "encoding": place | {channel: along, "text": {"field": "slo"}},
+        },
+    ]

@@ -14,6 +14,7 @@ from bytemlperf.report.figures.figure import (
     Rows,
     Spec,
     axis_ms,
+    bound_lines,
     figure,
     milliseconds,
     missing,
@@ -29,7 +30,6 @@ NAME = "throughput-latency"
 TITLE = "Throughput against latency"
 PERCENTILES = (("p50", 50.0), ("p99", 99.0))
 VERDICTS = ("VALID", "INVALID")
-SLO_COLOR = "#d64545"
 
 
 class NamedPoint(msgspec.Struct, frozen=True):
@@ -123,7 +123,7 @@ def throughput_latency(points: Sequence[NamedPoint]) -> Figure:
         _summary(measured, several=several)
         + "".join(f" Objective: {row['slo']}." for row in bounds),
         layers=[
-            *(_bound_lines(bounds, encoding["y"]) if bounds else []),
+            *bound_lines(bounds, encoding["y"]),
             *_whiskers(encoding),
             {
                 "mark": {"type": "line", "opacity": 0.6},
@@ -228,33 +228,6 @@ def _whiskers(encoding: Spec) -> list[Spec]:
             "mark": mark,
             "encoding": shared
             | {"y": y, "x": x | {"field": "x_low"}, "x2": {"field": "x_high"}},
-        },
-    ]
-
-
-def _bound_lines(rows: Rows, y: Spec) -> list[Spec]:
-    """Draw each latency bound across, with its name at the left."""
-    across = y | {"field": "bound"}
-    return [
-        {
-            "data": {"values": rows},
-            "mark": {"type": "rule", "strokeDash": [6, 3], "color": SLO_COLOR},
-            "encoding": {"y": across},
-        },
-        {
-            "data": {"values": rows},
-            "mark": {
-                "type": "text",
-                "align": "left",
-                "dy": -6,
-                "color": SLO_COLOR,
-                "limit": 200,
-            },
-            "encoding": {
-                "y": across,
-                "x": {"value": 4},
-                "text": {"field": "slo"},
-            },
         },
     ]
 

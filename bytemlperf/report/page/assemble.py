@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from bytemlperf.errors import ConfigError
 from bytemlperf.report.figures.theme import THEMES
-from bytemlperf.report.page.view import Shown
+from bytemlperf.report.page.sections import Shown
 
 if TYPE_CHECKING:
     from jinja2 import Environment

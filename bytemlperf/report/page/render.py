@@ -7,15 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from bytemlperf.report.collect import Collected
+from bytemlperf.report.collect import Collected, CollectedVariants
 from bytemlperf.report.page.assemble import assemble
-from bytemlperf.report.page.view import (
-    SUMMARY_HEADINGS,
-    PageView,
-    Shown,
-    page_view,
-    summary_cells,
-)
+from bytemlperf.report.page.sections import Shown
+from bytemlperf.report.page.task_section import SUMMARY_HEADINGS, summary_cells
+from bytemlperf.report.page.view import PageView, page_view
 from bytemlperf.report.wall_time import TIME_HEADINGS
 
 __all__ = ["render_page"]
@@ -23,6 +19,7 @@ __all__ = ["render_page"]
 
 def render_page(
     collected: Sequence[Collected],
+    variants: Sequence[CollectedVariants] = (),
     *,
     generated_at_utc: str,
     version: str,
@@ -36,6 +33,8 @@ def render_page(
     ----------
     collected : sequence of Collected
         At least one.
+    variants : sequence of CollectedVariants
+        What their sweeps and searches found.
     generated_at_utc, version : str
         When the page is made, and by which version.
     assets, back, raw : str
@@ -52,7 +51,9 @@ def render_page(
     ConfigError
         A histogram in a result is damaged, or jinja2 is not installed.
     """
-    view = page_view(collected, generated_at_utc=generated_at_utc, version=version)
+    view = page_view(
+        collected, variants, generated_at_utc=generated_at_utc, version=version
+    )
     return assemble(
         "page.html.j2",
         _all_shown(view),
@@ -80,6 +81,8 @@ def render_page(
 def _all_shown(view: PageView) -> Iterable[Shown]:
     if view.compared is not None:
         yield Shown("ratios", view.compared.ratios)
+    for variants in view.variants:
+        yield from variants.figures
     yield from view.figures
     for task in view.tasks:
         yield from task.figures

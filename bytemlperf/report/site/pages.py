@@ -15,7 +15,8 @@ from bytemlperf.report.figures import Figure, best_point
 from bytemlperf.report.history.store import Entry, Reading
 from bytemlperf.report.history.view import reading_figure
 from bytemlperf.report.page.assemble import assemble
-from bytemlperf.report.page.view import Shown, Tone, task_verdict
+from bytemlperf.report.page.sections import Shown, Tone
+from bytemlperf.report.page.task_section import task_verdict
 from bytemlperf.report.percentiles import shown_percentile
 from bytemlperf.report.units import format_duration_ns, format_rate
 
