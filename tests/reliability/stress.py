@@ -1,7 +1,7 @@
 """Everything at once, seeded: ``python tests/reliability/stress.py --seconds 600``.
 
-Rounds of a second or less, each drawn from the seed: an event loop, a kind of clients, a
-batching, predict threads, a predict that answers, sleeps, raises or ends the run, and
+Rounds of a second or less, each drawn from the seed: an event loop, a kind of clients,
+a batching, predict threads, a predict that answers, sleeps, raises or ends the run, and
 what is done to it meanwhile: cancelled, timed out, closed under load. After each round
 nothing may be left: no thread, no row in flight, no row put and not taken, and every
 caller has its own answer or an error that it may have. A round that hangs ends the
@@ -129,7 +129,7 @@ async def _front_round(rng: random.Random, made: list[Predictor]) -> Counter[str
 
 
 async def _run_round(rng: random.Random, kind: str) -> Counter[str]:
-    """A load test, which may be cancelled half-way."""
+    """Run a load test, which may be cancelled half-way."""
     samples = ArraySamples({"x": np.zeros((ROWS, rng.choice([3, 16])), np.float32)})
     clients = rng.choice([1, 3, 40, 300])
     options: dict[str, Any] = {
@@ -139,9 +139,8 @@ async def _run_round(rng: random.Random, kind: str) -> Counter[str]:
         "seed": rng.randrange(100),
     }
     if kind == "open":
-        options["scenario"] = Server(
-            rate_qps=rng.choice([200.0, 20_000.0]), seconds=0.1
-        )
+        rate = rng.choice([200.0, 20_000.0])
+        options["scenario"] = Server(rate_qps=rate, seconds=0.1)
     else:
         lanes = None
         thinks = rng.choice([0, 0, 200_000])
