@@ -19,6 +19,7 @@ from cyclopts import App, CycloptsError, Parameter
 import bytemlperf
 from bytemlperf.cli.ab_command import ab
 from bytemlperf.cli.backend_command import backend
+from bytemlperf.cli.cache_command import cache_contents
 from bytemlperf.cli.compare_command import compare
 from bytemlperf.cli.env_command import environments
 from bytemlperf.cli.export_command import export
@@ -68,6 +69,7 @@ app.command(search)
 app.command(system)
 app.command(backend)
 app.command(environments)
+app.command(cache_contents)
 app.command(report)
 app.command(export)
 app.command(import_results, name="import")

@@ -26,6 +26,7 @@ def ab(
     min_effect: Annotated[float, Parameter(group=JUDGE)] = 2.0,
     format: Annotated[Format, Parameter(group=WHERE)] = "console",
     comparison: Annotated[Path | None, Parameter(group=WHERE)] = None,
+    junit: Annotated[Path | None, Parameter(group=WHERE)] = None,
     asked: Asked = Asked(),
     overrides: Overrides = Overrides(),
     load: LoadOverrides = LoadOverrides(),
@@ -54,6 +55,8 @@ def ab(
         console, md (Markdown) or json.
     comparison
         File for the comparison instead of standard output.
+    junit
+        File that says the same as JUnit's XML, as that of compare.
     asked
         What is measured.
     overrides
@@ -99,7 +102,7 @@ def ab(
         is_paired=True,
         varied=varied,
     )
-    write_comparison(found, format, comparison)
+    write_comparison(found, format, comparison, junit)
     if max(codes):
         return max(codes)
     return 1 if found.has_failed else 0

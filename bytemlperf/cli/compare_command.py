@@ -25,6 +25,7 @@ def compare(
     force: Annotated[bool, flag(JUDGE)] = False,
     format: Annotated[Format, Parameter(group=WHERE)] = "console",
     out: Annotated[Path | None, Parameter(group=WHERE)] = None,
+    junit: Annotated[Path | None, Parameter(group=WHERE)] = None,
     cache: Annotated[Path | None, Parameter(group=WHERE)] = None,
 ) -> int:
     """Compare runs: ratios with intervals, and faster, slower, same or undecided.
@@ -46,6 +47,9 @@ def compare(
         console, md (Markdown) or json.
     out
         File to write to instead of standard output.
+    junit
+        File that says the same as JUnit's XML: a test for each metric and for each rule
+        of --fail_on, which alone can fail.
     cache
         Folder where this host's noise is kept (system show --calibrate).
     """
@@ -71,12 +75,14 @@ def compare(
         detectable=noise.detectable if noise else None,
         force=force,
     )
-    write_comparison(comparison, format, out)
+    write_comparison(comparison, format, out, junit)
     return 1 if comparison.has_failed else 0
 
 
-def write_comparison(comparison: object, format: Format, out: Path | None) -> None:
-    """Print a comparison, or write it to a file."""
+def write_comparison(
+    comparison: object, format: Format, out: Path | None, junit: Path | None = None
+) -> None:
+    """Print a comparison, or write it to a file; and as JUnit's XML, if asked."""
     import io
     import sys
 
@@ -84,10 +90,13 @@ def write_comparison(comparison: object, format: Format, out: Path | None) -> No
 
     from bytemlperf.report.comparison_text import comparison_markdown, comparison_view
     from bytemlperf.report.console import open_console
+    from bytemlperf.report.formats.comparison_junit import comparison_junit
     from bytemlperf.report.schema.comparison import Comparison
     from bytemlperf.report.storage import write_bytes_atomic
 
     assert isinstance(comparison, Comparison)
+    if junit is not None:
+        write_bytes_atomic(junit.absolute(), comparison_junit(comparison))
     if format == "json":
         text = msgspec.json.format(msgspec.json.encode(comparison), indent=2).decode()
     elif format == "md":

@@ -141,6 +141,15 @@ def calibrate_host(
     path = write_noise(cache, noise)
     console = open_console(sys.stdout)
     console.print(noise_table(noise))
+    unknown = [name for name in METRICS if name not in detectable]
+    if unknown:
+        console.print(
+            Text(
+                f"warning: not known of {', '.join(unknown)}: the runs were too short; "
+                "a longer --point_seconds"
+            ),
+            style="yellow",
+        )
     console.print(f"  noise  {path}")
     return 0
 

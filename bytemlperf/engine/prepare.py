@@ -27,6 +27,7 @@ from bytemlperf.engine.messages import PreparedTask, PrepareJob, TaskPrepared
 from bytemlperf.engine.reference_file import ReferenceFile, prepare_reference
 from bytemlperf.errors import ConfigError
 from bytemlperf.model_zoo import (
+    CalibrationSamples,
     ModelInfo,
     PreparedModel,
     TrainingSamples,
@@ -43,6 +44,7 @@ __all__ = ["prepare_task"]
 PREPARE_DEADLINE_SECONDS = 1800.0
 MIN_SAMPLES = 64
 MAX_SAMPLES = 4096
+CALIBRATION_SAMPLES = 32
 
 
 def prepare_task(job: PrepareJob, emitter: Emitter) -> None:
@@ -154,6 +156,7 @@ def _model(
         data_root=Path(job.data_root) if job.data_root else None,
         weights=job.weights,
         training_samples=lambda: _training_samples(job, info, cache, emitter),
+        calibration_samples=lambda: _calibration_samples(job, info, cache, emitter),
         progress=lambda stage, done, total: emitter.progress(done, total, stage),
         now_ns=now_ns,
     )
@@ -183,6 +186,32 @@ def _training_samples(
         licence=samples.licence,
         inputs=dict(open_arrays(samples)),
         labels=open_labels(samples)["label"],
+    )
+
+
+def _calibration_samples(
+    job: PrepareJob, info: ModelInfo, cache: Path, emitter: Emitter
+) -> CalibrationSamples:
+    """Prepare what activations are measured with: not what numerics are compared on."""
+    samples = prepare_samples(
+        info.dataset_name,
+        specs=info.tensors,
+        model=_hints(info),
+        cache_dir=cache / "samples",
+        data_root=Path(job.data_root) if job.data_root else None,
+        max_samples=sample_budget(info),
+        # A model must not depend on the run's seed.
+        seed=info.seed,
+        download_root=cache / "datasets",
+        progress=lambda stage, done, total: emitter.progress(done, total, stage),
+    )
+    return CalibrationSamples(
+        key=samples.key,
+        inputs={
+            # The first are those that a run with this seed compares.
+            name: array[-CALIBRATION_SAMPLES * samples.rows_per_sample[name] :]
+            for name, array in open_arrays(samples).items()
+        },
     )
 
 

@@ -24,6 +24,7 @@ from bytemlperf.launch.answers import (
     read_answers,
 )
 from bytemlperf.launch.backend_facts import backend_facts
+from bytemlperf.launch.cache_entries import in_use
 from bytemlperf.launch.command import command_finder
 from bytemlperf.launch.done import Done
 from bytemlperf.launch.hardware import CommandFinder, Hardware, open_hardware
@@ -106,7 +107,9 @@ def run_session(
     if request.resume:
         check_models(request, sha256_by_task)
     out = OutFolder.prepare(request.out_dir)
-    finder = find_command or command_finder(request.cache_dir, observer.message)
+    finder = find_command or command_finder(
+        request.cache_dir, observer.message, request.wheels
+    )
     with locked_folder(out), Interruption() as interruption, interruption.held():
         if not request.resume:
             save_request(request, out, sha256_by_task)
@@ -149,7 +152,9 @@ def prepare_session(
     """
     for task in request.tasks:
         load_model_info(task.workload.model)
-    finder = find_command or command_finder(request.cache_dir, observer.message)
+    finder = find_command or command_finder(
+        request.cache_dir, observer.message, request.wheels
+    )
     with Interruption() as interruption, interruption.held():
         preparation = Preparation(
             request,
@@ -380,17 +385,18 @@ class _Session:
                 f"{changed}",
                 hint="measure anew with another --out; what was measured is kept",
             )
-        run.measure(
-            hardware.command,
-            lambda done: self._job(
-                run,
-                hardware,
-                prepared,
-                interact_info=interact_info,
-                model_json_sha256=model_json_sha256,
-                done=done,
-            ),
-        )
+        with in_use(_cached(prepared)):
+            run.measure(
+                hardware.command,
+                lambda done: self._job(
+                    run,
+                    hardware,
+                    prepared,
+                    interact_info=interact_info,
+                    model_json_sha256=model_json_sha256,
+                    done=done,
+                ),
+            )
 
     def _job(
         self,
@@ -438,6 +444,16 @@ def _ending_at(interruption: Interruption) -> Iterator[None]:
         if not interruption.is_requested:
             # Not ours: an embedding program's own handler raised it.
             raise
+
+
+def _cached(prepared: PreparedTask) -> list[Path]:
+    """Name what a task is measured with, as it lies in the cache."""
+    model, reference = prepared.model, prepared.reference_file
+    return [
+        Path(prepared.samples.folder),
+        *([Path(model.model_path).parent] if model and model.weights != "user" else []),
+        *([Path(reference)] if reference else []),
+    ]
 
 
 def _absolute(path: Path | None) -> str | None:

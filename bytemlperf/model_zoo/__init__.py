@@ -7,6 +7,7 @@ framework.
 
 from __future__ import annotations
 
+from bytemlperf.model_zoo.calibration import CalibrationSamples
 from bytemlperf.model_zoo.catalog import (
     bundled_artefact,
     hash_model_info,
@@ -31,6 +32,7 @@ from bytemlperf.model_zoo.training import TrainingSamples
 from bytemlperf.model_zoo.view import backend_model_info
 
 __all__ = [
+    "CalibrationSamples",
     "Checkpoint",
     "ModelInfo",
     "PreparedModel",

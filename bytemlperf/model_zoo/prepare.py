@@ -26,6 +26,11 @@ from bytemlperf.model_zoo.artefact_store import (
     hash_tree,
 )
 from bytemlperf.model_zoo.builders import Architecture, find_architecture
+from bytemlperf.model_zoo.calibration import (
+    CalibrationSamples,
+    is_calibrated,
+    with_examples,
+)
 from bytemlperf.model_zoo.checkpoints import (
     WeightsChoice,
     WeightsFile,
@@ -105,6 +110,7 @@ def prepare_model(
     data_root: Path | None = None,
     weights: WeightsChoice = "auto",
     training_samples: Callable[[], TrainingSamples | None] | None = None,
+    calibration_samples: Callable[[], CalibrationSamples] | None = None,
     offline: bool = False,
     progress: Progress | None = None,
     now_ns: Callable[[], int] | None = None,
@@ -129,6 +135,9 @@ def prepare_model(
     training_samples : callable, optional
         Returns what to train on, or None if it is not there. Called only for a model
         file with a recipe, and no checkpoint.
+    calibration_samples : callable, optional
+        Returns what an int8 model's activations are measured with. Called only for a
+        model that needs it; without it they are measured on seeded inputs.
     offline : bool, default False
         Refuse to download; "download" then works with what is in the cache.
     progress : callable, optional
@@ -178,11 +187,15 @@ def prepare_model(
         samples = training_samples()
         if samples is not None:
             chosen = train_weights(info, architecture, samples, cache_dir, report)
-    folder = cache_dir / f"{info.model}-{_key(info, architecture, chosen)[:16]}"
+    calibration = (
+        calibration_samples() if calibration_samples and is_calibrated(info) else None
+    )
+    key = _key(info, architecture, chosen, calibration)
+    folder = cache_dir / f"{info.model}-{key[:16]}"
     started_ns = now_ns() if now_ns else 0
 
     def build(part: Path) -> tuple[str, dict[str, str | int | float]]:
-        facts = _build(info, architecture, chosen, cache_dir, part, report)
+        facts = _build(info, architecture, chosen, calibration, part, report)
         if now_ns:
             facts["build_seconds"] = (now_ns() - started_ns) / 1e9
         return exporting.ARTEFACTS[info.model_format], facts
@@ -232,7 +245,10 @@ def _use_as_is(info: ModelInfo, path: Path, report: Progress) -> PreparedModel:
 
 
 def _key(
-    info: ModelInfo, architecture: Architecture, chosen: WeightsFile | None
+    info: ModelInfo,
+    architecture: Architecture,
+    chosen: WeightsFile | None,
+    calibration: CalibrationSamples | None,
 ) -> str:
     """Hash all that the artefact depends on."""
     versions = {}
@@ -254,6 +270,7 @@ def _key(
         inspect.getsource(precision),
         chosen.checkpoint.sha256 if chosen else "seeded",
         repr(sorted(versions.items())),
+        *([calibration.key] if calibration else []),
     ]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
@@ -262,7 +279,7 @@ def _build(
     info: ModelInfo,
     architecture: Architecture,
     chosen: WeightsFile | None,
-    cache_dir: Path,
+    calibration: CalibrationSamples | None,
     part: Path,
     report: Progress,
 ) -> dict[str, str | int | float]:
@@ -279,12 +296,17 @@ def _build(
         free_bytes = shutil.disk_usage(part).free
         if free_bytes < wanted_bytes:
             raise StorageError(
-                f"{info.model} needs {wanted_bytes:,} bytes in {cache_dir}, "
+                f"{info.model} needs {wanted_bytes:,} bytes in {part.parent}, "
                 f"{free_bytes:,} are free"
             )
         weights = canonical_weights(info, architecture, chosen)
         report(f"writing {info.model_format}", 1, 3)
-        exporting.export_model(info, architecture, weights, part)
+        exported = (
+            with_examples(info, architecture, calibration)
+            if calibration
+            else architecture
+        )
+        exporting.export_model(info, exported, weights, part)
         report("hashing weights", 2, 3)
         ops = count_operations(info, architecture)
         return {

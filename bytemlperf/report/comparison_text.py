@@ -5,6 +5,7 @@ Input: a `Comparison`. Output: a rich renderable, or text. One row a metric.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 
 from rich.console import Group, RenderableType
@@ -184,6 +185,7 @@ def _notes(comparison: Comparison) -> Iterable[str]:
     if comparison.detectable:
         known = _shares(comparison.detectable)
         yield f"smallest difference this host can tell from noise: {known}"
+        yield from _beyond_this_host(comparison)
     elif comparison.is_noise_assumed and any(
         min(point.run_counts) < MIN_RUNS for point in comparison.points
     ):
@@ -192,6 +194,35 @@ def _notes(comparison: Comparison) -> Iterable[str]:
             f"not known: {_shares(comparison.run_noise)}; measure it with system show "
             "--calibrate, or compare more runs with ab --rounds"
         )
+
+
+def _beyond_this_host(comparison: Comparison) -> Iterator[str]:
+    """Name differences that would count on a quieter host.
+
+    Yields
+    ------
+    str
+        A warning for each point.
+    """
+    for point in comparison.points:
+        if min(point.run_counts) >= MIN_RUNS:
+            continue
+        hidden = [
+            f"{each.metric} {_change(each.ratio)} (below "
+            f"{comparison.detectable[each.metric]:.1%})"
+            for each in point.metrics
+            if each.ratio is not None
+            and each.metric in comparison.detectable
+            and math.log1p(comparison.min_effect)
+            <= abs(math.log(each.ratio))
+            < math.log1p(comparison.detectable[each.metric])
+        ]
+        if hidden:
+            yield (
+                f"warning: less than this host can tell from noise ({point.task}, "
+                f"{point.point}, {point.run}): {', '.join(hidden)}; ab --rounds 3, or "
+                "a quieter host, shows whether it is there"
+            )
 
 
 def _shares(by_metric: Mapping[str, float]) -> str:

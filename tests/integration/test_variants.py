@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from xml.etree import ElementTree
 
 import msgspec
 import pytest
@@ -138,9 +139,49 @@ def test_repeats_are_runs_of_their_own_and_resume(run, tmp_path):
     assert again.stderr.count("was ended before") == 2
 
 
+@pytest.mark.timeout(300)
+def test_a_calibration_is_kept_and_used_by_compare(run, cache, tmp_path):
+    """Three A/A runs; compare then knows this host's noise, and JUnit says the same."""
+    done = run(
+        "system", "show", "--calibrate", "--runs", "3", "--point_seconds", "1",
+        "--iterations", "1000000000",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "3 runs of small on NULL" in done.stdout
+    (path,) = (cache / "hosts").glob("*.json")
+    noise = json.loads(path.read_bytes())
+    assert noise["run_count"] == 3
+    assert noise["detectable"].keys() == noise["run_noise"].keys()
+    assert {"qps", "mean"} <= noise["detectable"].keys()
+
+    def verb(*arguments):
+        return subprocess.run(
+            [sys.executable, "-m", "bytemlperf", *map(str, arguments)],
+            env=os.environ | {"BYTEMLPERF_CACHE": str(cache)},
+            capture_output=True, text=True, timeout=110, check=False,
+        )  # fmt: skip
+
+    assert "3 runs of small on NULL" in verb("system", "show").stdout
+    first, second = (tmp_path / "out" / f"aa-{number}" for number in (1, 2))
+    compared = verb(
+        "compare", first, second, "--force", "--metrics", "qps,p50",
+        "--format", "json", "--junit", tmp_path / "compared.xml",
+        "--fail_on", "qps<-99%",
+    )  # fmt: skip
+    assert compared.returncode == 0, compared.stderr
+    found = msgspec.json.decode(compared.stdout.encode(), type=Comparison)
+    assert found.detectable == noise["detectable"]
+    assert not found.is_noise_assumed
+    for each in found.points[0].metrics:
+        assert each.margin == max(0.02, noise["detectable"].get(each.metric, 0))
+    cases = ElementTree.parse(tmp_path / "compared.xml").iter("testcase")
+    assert [each.get("name") for each in cases] == ["qps", "p50", "gate qps<-99%"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
+        (("system", "show", "--calibrate", "--runs", "2"), "--runs is 3 or more"),
         (("sweep", "--axis", "clients"), "expected a name and different values"),
         (("sweep", "--axis", "clients=1,0"), "clients"),
         (("sweep", "--axis", "clients=1,1"), "different values"),

@@ -8,6 +8,7 @@ import resource
 import zlib
 
 import pytest
+from reliability.fuzz_mutation import changed_bytes
 from reliability.fuzz_targets import TARGETS, seeds
 
 from bytemlperf.errors import ConfigError
@@ -19,8 +20,12 @@ WORDS = (
 )  # fmt: skip
 
 
-def damaged(data: bytes, dice: random.Random) -> bytes:
-    """Return data with a few cuts, repeats and foreign words."""
+def damaged(name: str, data: bytes, dice: random.Random) -> bytes:
+    """Return data changed as a tree, or with a few cuts, repeats and foreign words."""
+    if dice.random() < 0.5:
+        changed = changed_bytes(name, data, dice)
+        if changed is not None:
+            return changed
     for _ in range(dice.randint(1, 4)):
         start = dice.randint(0, len(data))
         end = min(len(data), start + dice.randint(0, 12))
@@ -35,7 +40,7 @@ def test_damaged_input_is_refused_or_read(name: str) -> None:
     dice = random.Random(name)
     good = seeds(name)
     for _ in range(ROUNDS):
-        TARGETS[name](damaged(dice.choice(good), dice))
+        TARGETS[name](damaged(name, dice.choice(good), dice))
     for data in (b"", b"[" * 100_000, b"null", bytes(range(256))):
         TARGETS[name](data)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from xml.etree import ElementTree
 
 import msgspec
 import pytest
@@ -13,6 +14,7 @@ from bytemlperf.errors import ConfigError
 from bytemlperf.report.collect import Collected
 from bytemlperf.report.comparing import compare_results
 from bytemlperf.report.comparison_text import comparison_markdown, comparison_view
+from bytemlperf.report.formats.comparison_junit import comparison_junit
 from bytemlperf.report.schema.comparison import Comparison
 from bytemlperf.statistics.gate import parse_gate
 
@@ -93,6 +95,41 @@ def test_a_gate_fails_and_is_in_every_format():
     assert msgspec.json.decode(msgspec.json.encode(comparison), type=Comparison) == (
         comparison
     )
+
+
+def test_what_this_host_cannot_tell_from_noise_is_said():
+    """A change of 10 % counts, but not where 20 % is the least that can be seen."""
+    slow = [make_point(1, service_ns=23_430_000)]
+    known = {"qps": 0.2, "mean": 0.01, "p50": 0.2}
+    comparison = compare_results(pair(points=slow), detectable=known)
+    text = " ".join(shown(comparison).split())
+    assert "warning: less than this host can tell from noise" in text
+    assert "qps -9.0% (below 20.0%)" in text or "qps -9.1% (below" in text
+    assert "mean +" not in text.partition("warning:")[2]
+    verdicts = {each.metric: each.verdict for each in comparison.points[0].metrics}
+    assert verdicts["qps"] in {"same", "undecided"}
+    quiet = compare_results(pair(points=slow), detectable={"qps": 0.01})
+    assert "less than this host" not in shown(quiet)
+
+
+def test_junit_fails_where_the_gate_does():
+    """A test for each metric and rule; only a rule that failed is a failure."""
+    slow = [make_point(1, service_ns=42_600_000)]
+    comparison = compare_results(
+        pair(points=slow),
+        rules=parse_gate("p50>+5%,qps<-90%"),
+        metrics=["p50", "p99.9"],
+    )
+    root = ElementTree.fromstring(comparison_junit(comparison))
+    (suite,) = root
+    assert suite.get("name").endswith("batch 1, 3 clients: after against before")
+    tests = {each.get("name"): each for each in suite}
+    assert list(tests) == ["p50", "p99.9", "qps", "gate p50>+5%", "gate qps<-90%"]
+    assert (suite.get("tests"), suite.get("failures")) == ("5", "1")
+    assert tests["gate p50>+5%"].find("failure").get("type") == "gate"
+    assert tests["gate qps<-90%"].find("failure") is None
+    assert "needs 4603" in tests["p99.9"].find("skipped").get("message")
+    assert "slower: +99" in tests["p50"].find("system-out").text
 
 
 def test_repeats_of_a_side_are_pooled():

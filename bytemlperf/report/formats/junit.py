@@ -12,7 +12,7 @@ from bytemlperf.report.collect import Collected
 from bytemlperf.report.plain_text import clean_text
 from bytemlperf.report.point_names import point_names
 
-__all__ = ["to_junit"]
+__all__ = ["clean_xml", "to_junit"]
 
 
 def to_junit(collected: Sequence[Collected]) -> bytes:
@@ -40,16 +40,17 @@ def to_junit(collected: Sequence[Collected]) -> bytes:
 def _suite(each: Collected) -> ElementTree.Element:
     result = each.result
     suite = ElementTree.Element(
-        "testsuite", name=_clean(f"{each.run}: {result.task} on {result.hardware_type}")
+        "testsuite",
+        name=clean_xml(f"{each.run}: {result.task} on {result.hardware_type}"),
     )
-    class_name = _clean(f"{result.hardware_type}.{result.task}")
+    class_name = clean_xml(f"{result.hardware_type}.{result.task}")
     counts = {"failures": 0, "errors": 0, "skipped": 0}
 
     def case(name: str, seconds: float = 0.0) -> ElementTree.Element:
         return ElementTree.SubElement(
             suite,
             "testcase",
-            name=_clean(name),
+            name=clean_xml(name),
             classname=class_name,
             time=f"{seconds:.3f}",
         )
@@ -58,28 +59,42 @@ def _suite(each: Collected) -> ElementTree.Element:
         test = case(name, point.window_ns / 1e9)
         if point.invalid_reasons:
             counts["failures"] += 1
-            reasons = _clean("; ".join(point.invalid_reasons))
+            reasons = clean_xml("; ".join(point.invalid_reasons))
             ElementTree.SubElement(test, "failure", type="INVALID", message=reasons)
     for skipped in result.skipped:
         counts["skipped"] += 1
         test = case(f"batch {skipped.batch_size}")
-        ElementTree.SubElement(test, "skipped", message=_clean(skipped.reason))
+        ElementTree.SubElement(test, "skipped", message=clean_xml(skipped.reason))
     for failure in result.failures:
         counts["errors"] += 1
         size = "" if failure.batch_size is None else f", batch {failure.batch_size}"
         test = case(f"{failure.phase}{size}")
         error = ElementTree.SubElement(
-            test, "error", type=_clean(failure.kind), message=_clean(failure.message)
+            test,
+            "error",
+            type=clean_xml(failure.kind),
+            message=clean_xml(failure.message),
         )
         details = filter(None, [failure.detail, failure.log_tail])
-        error.text = _clean("\n".join(details))
+        error.text = clean_xml("\n".join(details))
     suite.set("tests", str(len(suite)))
     for name, count in counts.items():
         suite.set(name, str(count))
     return suite
 
 
-def _clean(text: str) -> str:
-    """Return text without the characters that XML cannot hold."""
+def clean_xml(text: str) -> str:
+    """Return text without the characters that XML cannot hold.
+
+    Parameters
+    ----------
+    text : str
+        Any.
+
+    Returns
+    -------
+    str
+        The rest.
+    """
     cleaned = clean_text(text).encode("utf-8", "replace").decode()
     return cleaned.replace("\ufffe", "").replace("\uffff", "")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from bytemlperf.report.schema.distribution import Distribution, SeriesSecond
@@ -13,6 +15,10 @@ from bytemlperf.report.schema.statistics import LatencyBlock, RunStatistics
 from bytemlperf.report.schema.threads import ThreadGroup
 
 __all__ = ["Point", "SkippedPoint", "WarmUpReport"]
+
+# Checked where files are read: other numbers are computed from them.
+_Size = Annotated[int, msgspec.Meta(ge=1)]
+_SizeText = Annotated[str, msgspec.Meta(pattern="^[1-9][0-9]{0,18}$")]
 
 
 class WarmUpReport(msgspec.Struct, frozen=True):
@@ -149,7 +155,7 @@ class Point(msgspec.Struct, frozen=True):
         What the backend copied of its inputs; None where it does not tell.
     """
 
-    batch_size: int
+    batch_size: _Size
     clients: int
     iterations: int
     point_seconds: float | None
@@ -170,7 +176,7 @@ class Point(msgspec.Struct, frozen=True):
     service: Distribution
     wakeup: Distribution
     mean_batch_samples: float
-    batch_sample_counts: dict[str, int]
+    batch_sample_counts: dict[_SizeText, _Size]
     view_count: int
     gather_count: int
     peak_queued: int
