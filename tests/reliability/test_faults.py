@@ -1,6 +1,6 @@
 """A short version of the fault suite: one try of the faults that differ in kind.
 
-SIGKILL of the command is the first half of the journal's fault, and not tried by itself.
+SIGKILL of the command is the first half of the journal's fault: not tried by itself.
 """
 
 from __future__ import annotations
