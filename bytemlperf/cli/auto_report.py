@@ -6,6 +6,7 @@ exit code stay as they are.
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import bytemlperf
@@ -31,8 +32,7 @@ def leave_report(folder: Path) -> str:
         )
     except Exception as error:
         # Anything: what was measured is on disk, and a page can be made later.
-        first_line = str(error).partition("\n")[0]
-        return f"not written: {type(error).__name__}: {first_line}"
+        return _not_written(error, "report", folder)
     return str(path)
 
 
@@ -43,6 +43,16 @@ def remember(folder: Path) -> str | None:
         if path is not None:
             add_results(path, collect_results([folder]))
     except Exception as error:
-        first_line = str(error).partition("\n")[0]
-        return f"not written: {type(error).__name__}: {first_line}"
+        # Anything, as above.
+        return _not_written(error, "history", "--add", folder)
     return None
+
+
+def _not_written(error: Exception, *words: object) -> str:
+    """Say what went wrong, and the command that tries it again."""
+    first_line = str(error).partition("\n")[0]
+    again = shlex.join(["python", "-m", "bytemlperf", *map(str, words)])
+    return (
+        f"not written: {type(error).__name__}: {first_line}; the results are whole, "
+        f"try again with: {again}"
+    )

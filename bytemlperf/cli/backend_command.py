@@ -57,6 +57,7 @@ def check(
     backend_path: Annotated[Path | None, Parameter(group=WHERE)] = None,
     out: Annotated[Path, Parameter(group=WHERE)] = Path("reports"),
     cache: Annotated[Path | None, Parameter(group=WHERE)] = None,
+    wheels: Annotated[Path | None, Parameter(group=WHERE)] = None,
     ui: Annotated[Ui | None, Parameter(group=WHERE)] = None,
 ) -> int:
     """Try every rule of the contract on a backend, and grade it.
@@ -75,6 +76,9 @@ def check(
         Folder for the report.
     cache
         Folder for environments.
+    wheels
+        Folder of wheels to install an environment from, without a network (default:
+        BYTEMLPERF_WHEELS, or else the package index).
     ui
         rich, plain, or none, which prints only where the report is.
     """
@@ -89,6 +93,7 @@ def check(
             out_dir=out,
             cache_dir=cache_folder(cache),
             answers=answers,
+            wheels=wheels,
         ),
         ui,
     )

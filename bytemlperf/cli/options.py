@@ -177,6 +177,9 @@ class Places:
         A hardware folder, or a folder of them, outside the package.
     model_path
         Model file or folder to use instead of the zoo's.
+    wheels
+        Folder of wheels to install backends' environments from, without a network
+        (default: BYTEMLPERF_WHEELS, or else the package index).
     ui
         rich, plain, or none, which prints only where the results are.
     """
@@ -187,6 +190,7 @@ class Places:
     download_data: Annotated[bool, flag(WHERE)] = False
     backend_path: Annotated[Path | None, Parameter(group=WHERE)] = None
     model_path: Annotated[Path | None, Parameter(group=WHERE)] = None
+    wheels: Annotated[Path | None, Parameter(group=WHERE)] = None
     ui: Annotated[Ui | None, Parameter(group=WHERE)] = None
 
 

@@ -129,6 +129,7 @@ def make_request(
         ("--model_path", places.model_path),
         ("--data_path", places.data_path),
         ("--answers", answers),
+        ("--wheels", places.wheels),
     ):
         if path is not None and not path.exists():
             raise ConfigError(f"{option} {path}: there is no such file or folder")
@@ -154,5 +155,6 @@ def make_request(
         percentiles=judgement.parsed_percentiles(),
         slos=judgement.parsed_slos(),
         silence_seconds=silence_seconds,
+        wheels=places.wheels,
         command_line=("bytemlperf", *sys.argv[1:]),
     )

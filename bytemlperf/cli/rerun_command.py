@@ -16,23 +16,24 @@ def rerun(
     result: Annotated[Path, Parameter(group=WHAT)],
     /,
     *,
-    weights: Annotated[Weights, Parameter(group=HOW)] = "auto",
+    weights: Annotated[Weights | None, Parameter(group=HOW)] = None,
     answers: Annotated[Path | None, Parameter(group=HOW)] = None,
     places: Places = Places(out=Path("rerun")),
 ) -> int:
     """Measure again what a result measured, and put both side by side.
 
-    The workload, the hardware type and the seed are the result's. Where its files are
-    is yours to say, if it was not the usual place.
+    The workload, the hardware type, the seed, the answers to the backend's questions,
+    weights, percentiles, objectives and paths are the result's. What is given here goes
+    before it; a path that no longer exists has to be.
 
     Parameters
     ----------
     result
         A result.json.
     weights
-        Where trained weights come from, as without a verb.
+        Where trained weights come from, as without a verb. Default: as recorded.
     answers
-        JSON file that answers the backend's questions.
+        JSON file that answers the backend's questions. Default: as recorded.
     places
         Files and folders.
     """

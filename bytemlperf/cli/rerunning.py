@@ -5,6 +5,7 @@ Input: a result. Output: text and an exit code.
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import tempfile
 from pathlib import Path
@@ -13,7 +14,9 @@ import msgspec
 
 from bytemlperf.cli import display
 from bytemlperf.cli.options import Overrides, Places, Weights
+from bytemlperf.cli.recorded_options import Recorded, recorded_options
 from bytemlperf.cli.request import make_request, select_hardware, select_tasks
+from bytemlperf.cli.statistics_options import Judgement
 from bytemlperf.errors import ConfigError
 from bytemlperf.launch.noise_file import read_noise
 from bytemlperf.report.beside import changed_facts
@@ -28,7 +31,7 @@ __all__ = ["run_again"]
 
 
 def run_again(
-    path: Path, *, weights: Weights, answers: Path | None, places: Places
+    path: Path, *, weights: Weights | None, answers: Path | None, places: Places
 ) -> int:
     """Measure again, then print the new result and how it stands to the old one."""
     old = read_result(path)
@@ -38,17 +41,36 @@ def run_again(
         raise ConfigError(
             f"{path} would be replaced", hint="choose another folder with --out"
         )
+    provenance = old.provenance
+    recorded = recorded_options(provenance.command_line if provenance else [])
+    places = dataclasses.replace(
+        places,
+        model_path=recorded.path("model_path", places.model_path),
+        data_path=recorded.path("data_path", places.data_path),
+        backend_path=recorded.path("backend_path", places.backend_path),
+        download_data=places.download_data or "download_data" in recorded.flags,
+    )
+    judgement = Judgement(
+        percentiles=recorded.values.get("percentiles", Judgement.percentiles),
+        slo=recorded.values.get("slo"),
+    )
     with tempfile.TemporaryDirectory(prefix="bytemlperf-") as folder:
         # A task is named by its file; the result has all of the workload's fields.
         workload = Path(folder) / f"{old.task}.json"
         workload.write_bytes(msgspec.json.encode(old.workload))
+        if answers is None and provenance is not None and provenance.interact_info:
+            answers = Path(folder) / "answers.json"
+            answers.write_bytes(msgspec.json.encode(provenance.interact_info))
         request = make_request(
             select_tasks(str(workload), Overrides(), quick=False),
             places,
             hardware_types=select_hardware(old.hardware_type, places.backend_path),
-            weights=weights,
+            weights=weights or _weights(recorded),
             seed=seed,
+            point_seconds=_point_seconds(recorded),
             answers=answers,
+            hardware_card=recorded.values.get("hardware_card", "auto"),
+            judgement=judgement,
         )
         code = display.show_measurement(request, places.ui)
     if places.ui == "none" or not new_path.exists():
@@ -80,3 +102,21 @@ def _check(old: TaskResult, path: Path) -> int:
     if not old.workload:
         raise ConfigError(f"{path} has no workload: it ended before it was known")
     return old.provenance.seed if old.provenance is not None else 0
+
+
+def _weights(recorded: Recorded) -> Weights:
+    word = recorded.values.get("weights", "auto")
+    try:
+        known: Weights = msgspec.convert(word, Weights)
+    except msgspec.ValidationError as error:
+        raise ConfigError(
+            f"it was measured with --weights {word}, which this version does not know",
+            hint="give --weights",
+        ) from error
+    return known
+
+
+def _point_seconds(recorded: Recorded) -> float | None:
+    """Return the time limit of points that the command gave to those without one."""
+    given = Overrides(iterations=1 if "iterations" in recorded.values else None)
+    return given.default_point_seconds(quick="quick" in recorded.flags)

@@ -94,6 +94,8 @@ def measure_point(
         predict_threads=batching.predict_threads,
     )
     total = expected_queries(scenario)
+    if plan.load.is_open:
+        total = len(range(plan.share[0], total, plan.share[1]))
     min_queries = min(MIN_QUERIES, total)
     query_samples = scenario.samples_per_query
     longest = expected_seconds(
@@ -140,6 +142,7 @@ def measure_point(
             on_progress=on_progress,
             start_gate=start_gate,
             affinity=plan.affinity,
+            share=plan.share,
         )
         used = resource_report(before, read_counters())
         reasons = left.reasons()

@@ -13,6 +13,7 @@ from bytemlperf.engine.compilation import peak_rss_bytes
 from bytemlperf.engine.load_report import load_reasons, load_report
 from bytemlperf.engine.loading import Loaded
 from bytemlperf.engine.point_plan import PointPlan
+from bytemlperf.engine.recordable import printable
 from bytemlperf.engine.validity import invalid_reasons, unsteady_warning
 from bytemlperf.report.blocks import blocks_table
 from bytemlperf.report.schema import (
@@ -143,13 +144,18 @@ def point_from(
             min_query_count=min_queries,
             overflow_count=recording.overflow_count,
             warm_up_error=next(
-                (each.error for each in recording.failures if each.is_warm_up), None
+                (
+                    printable(each.error)
+                    for each in recording.failures
+                    if each.is_warm_up
+                ),
+                None,
             ),
             statistics=steady,
         ),
         warnings=warnings,
         errors=[
-            f"{failure.error} (batch of {failure.batch_size} samples, "
+            f"{printable(failure.error)} (batch of {failure.batch_size} samples, "
             f"first sample {failure.sample_index})"
             for failure in recording.failures
         ],

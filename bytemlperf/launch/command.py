@@ -21,7 +21,9 @@ __all__ = ["command_finder"]
 ENGINE = "bytemlperf.engine"
 
 
-def command_finder(cache_dir: Path, progress: Callable[[str], None]) -> CommandFinder:
+def command_finder(
+    cache_dir: Path, progress: Callable[[str], None], wheels: Path | None = None
+) -> CommandFinder:
     """Return what finds, or makes, the environment for a requirements file.
 
     Parameters
@@ -30,20 +32,22 @@ def command_finder(cache_dir: Path, progress: Callable[[str], None]) -> CommandF
         Environments are below it.
     progress : callable
         Told of the steps of an installation.
+    wheels : Path, optional
+        Folder that environments are installed from, and nothing else; None takes
+        ``BYTEMLPERF_WHEELS``, and if that is not set, the package index.
 
     Returns
     -------
     callable
         From a requirements file, or None, to a `WorkerCommand`. It raises what
-        `resolve_environment` raises, and `ConfigError` if ``BYTEMLPERF_WHEELS`` names
-        no folder: environments are installed from the wheels in it, and nothing else.
+        `resolve_environment` raises, and `ConfigError` if what is named is no folder.
     """
 
     def find(requirements: Path | None) -> WorkerCommand:
         environment = resolve_environment(
             requirements,
             cache_dir=cache_dir,
-            offline_wheels=_wheels(os.environ.get("BYTEMLPERF_WHEELS")),
+            offline_wheels=_wheels(wheels),
             progress=progress,
         )
         return WorkerCommand(
@@ -60,14 +64,16 @@ def command_finder(cache_dir: Path, progress: Callable[[str], None]) -> CommandF
     return find
 
 
-def _wheels(given: str | None) -> Path | None:
+def _wheels(asked: Path | None) -> Path | None:
     """Return the folder of wheels to install from, if there is to be one."""
+    given = os.environ.get("BYTEMLPERF_WHEELS") if asked is None else str(asked)
     if not given:
         return None
     folder = Path(given).expanduser()
     if not folder.is_dir():
+        name = "BYTEMLPERF_WHEELS" if asked is None else "--wheels"
         raise ConfigError(
-            f"BYTEMLPERF_WHEELS is {given!r}: expected a folder of wheels",
+            f"{name} is {given!r}: expected a folder of wheels",
             hint="pip download -r requirements.txt -d FOLDER fills one",
         )
     return folder

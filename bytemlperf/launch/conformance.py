@@ -67,6 +67,8 @@ class ConformanceRequest(msgspec.Struct, frozen=True, kw_only=True):
         Where environments are.
     answers : Path or None
         JSON object of answers to the backend's questions; others get their default.
+    wheels : Path or None
+        Folder that an environment is installed from, instead of an index.
     """
 
     hardware_type: str
@@ -74,6 +76,7 @@ class ConformanceRequest(msgspec.Struct, frozen=True, kw_only=True):
     out_dir: Path
     cache_dir: Path
     answers: Path | None = None
+    wheels: Path | None = None
 
 
 def check_conformance(
@@ -112,7 +115,9 @@ def check_conformance(
     info = find_backend(request.hardware_type, request.backend_path)
     given = read_answers(request.answers)
     out = OutFolder.prepare(request.out_dir)
-    finder = find_command or command_finder(request.cache_dir, observer.message)
+    finder = find_command or command_finder(
+        request.cache_dir, observer.message, request.wheels
+    )
     with (
         Interruption() as interruption,
         interruption.held(),

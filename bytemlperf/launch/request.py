@@ -68,6 +68,8 @@ class SessionRequest(msgspec.Struct, frozen=True, kw_only=True):
     silence_seconds : float or None
         Longest silence of a worker before it is taken for hung, > 0; None: what each
         phase asks for.
+    wheels : Path or None
+        Folder that backends' environments are installed from, instead of an index.
     """
 
     tasks: tuple[WorkloadFile, ...]
@@ -90,3 +92,4 @@ class SessionRequest(msgspec.Struct, frozen=True, kw_only=True):
     percentiles: tuple[float, ...] = DEFAULT_PERCENTILES
     slos: tuple[Slo, ...] = ()
     silence_seconds: float | None = None
+    wheels: Path | None = None

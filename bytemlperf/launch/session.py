@@ -107,7 +107,9 @@ def run_session(
     if request.resume:
         check_models(request, sha256_by_task)
     out = OutFolder.prepare(request.out_dir)
-    finder = find_command or command_finder(request.cache_dir, observer.message)
+    finder = find_command or command_finder(
+        request.cache_dir, observer.message, request.wheels
+    )
     with locked_folder(out), Interruption() as interruption, interruption.held():
         if not request.resume:
             save_request(request, out, sha256_by_task)
@@ -150,7 +152,9 @@ def prepare_session(
     """
     for task in request.tasks:
         load_model_info(task.workload.model)
-    finder = find_command or command_finder(request.cache_dir, observer.message)
+    finder = find_command or command_finder(
+        request.cache_dir, observer.message, request.wheels
+    )
     with Interruption() as interruption, interruption.held():
         preparation = Preparation(
             request,

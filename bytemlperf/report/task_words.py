@@ -119,10 +119,12 @@ def _efficiency(result: TaskResult) -> str | None:
     found = best_efficiency(result)
     if found is None:
         return None
+    # The host's own card is derived, and says so itself.
+    doubt = "" if found.is_verified or found.sku == "host" else ", peaks unverified"
     return (
         f"{found.share:.1%} of {found.peak_ops_per_s / 1e12:.3g} {found.precision} "
         f"TOPS at batch {found.batch_size} ({found.ops_per_s / 1e12:.3g} in products "
-        f"and convolutions; card: {found.sku})"
+        f"and convolutions; card: {found.sku}{doubt})"
     )
 
 

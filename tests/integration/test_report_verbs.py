@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from bytemlperf.report.formats.importing import import_path
-from bytemlperf.report.storage import read_result
+from bytemlperf.report.storage import read_index, read_result
 
 pytestmark = pytest.mark.slow
+# A backend that does nothing is nearly always harness-limited: not on a busy machine.
+MEASURED = {0, 4}
 
 LOADGEN_RUN = """
 import sys, threading, time
@@ -79,7 +82,7 @@ def run(tmp_path_factory):
         "--tasks", workload, "--hardware_type", "NULL", "--seed", 5, "--out", out,
         "--cache", folder / "cache", "--ui", "none",
     )  # fmt: skip
-    assert done.returncode == 4, done.stderr
+    assert done.returncode in MEASURED, done.stderr
     assert done.stdout == f"{out / 'index.json'}\n"
     return out
 
@@ -90,7 +93,7 @@ def test_report_writes_where_the_results_are(run):
     assert (done.returncode, done.stderr) == (0, "")
     page = Path(done.stdout.strip())
     assert page == run / "report.html"
-    assert "harness-limited" in page.read_text()
+    assert "small on NULL" in page.read_text()
 
 
 def test_rerun_measures_the_same_again(run, tmp_path):
@@ -100,7 +103,7 @@ def test_rerun_measures_the_same_again(run, tmp_path):
         "rerun", run / "NULL/small/result.json", "--out", out,
         "--cache", run.parent / "cache",
     )  # fmt: skip
-    assert done.returncode == 4, done.stderr
+    assert done.returncode in MEASURED, done.stderr
     old = read_result(run / "NULL/small/result.json")
     new = read_result(out / "NULL/small/result.json")
     assert new.workload == old.workload
@@ -110,7 +113,38 @@ def test_rerun_measures_the_same_again(run, tmp_path):
     assert "changed: " not in done.stdout
     beside = done.stdout.partition("\nbefore: ")[2]
     assert "batch 2" in beside
-    assert "undecided" in beside or "same" in beside
+    assert re.search("undecided|same|faster|slower", beside)
+
+
+def test_a_report_that_fails_does_not_fail_the_run(run, tmp_path):
+    """Exit code and results are as they would be; the last lines say what and how."""
+    out = tmp_path / "out"
+    (out / "report.html").mkdir(parents=True)
+    done = bytemlperf(
+        "--tasks", run.parent / "small.json", "--hardware_type", "NULL",
+        "--batch_sizes", 2, "--out", out, "--cache", run.parent / "cache",
+    )  # fmt: skip
+    # Whatever the measurement says, the report has no part in it.
+    assert done.returncode == read_index(out / "index.json").exit_code in MEASURED
+    result = read_result(out / "NULL/small/result.json")
+    assert [point.batch_size for point in result.points] == [2]
+    said = " ".join(done.stdout.split())
+    assert "report not written: StorageError" in said
+    assert "try again with: python -m bytemlperf report" in said
+
+
+def test_rerun_needs_the_paths_that_were_recorded(run, tmp_path):
+    """What cannot be repeated is said, and nothing runs."""
+    result = json.loads((run / "NULL/small/result.json").read_text())
+    result["provenance"]["command_line"] += ["--data_path", "/no/such/folder"]
+    moved = tmp_path / "result.json"
+    moved.write_text(json.dumps(result))
+    done = bytemlperf("rerun", moved, "--out", tmp_path / "again")
+    assert done.returncode == 2
+    said = " ".join(done.stderr.split())
+    assert "--data_path /no/such/folder" in said
+    assert "give --data_path" in said
+    assert not (tmp_path / "again").exists()
 
 
 def test_rerun_does_not_replace_what_it_repeats(run):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support.sample_results import make_point, make_result
 
-from bytemlperf.report.console import task_facts
+from bytemlperf.report.task_words import task_facts
 from bytemlperf.report.vendor_figures import vendor_figures
 
 POINT = make_point(8)

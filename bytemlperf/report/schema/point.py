@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from bytemlperf.report.schema.distribution import Distribution, SeriesSecond
@@ -12,6 +14,10 @@ from bytemlperf.report.schema.statistics import LatencyBlock, RunStatistics
 from bytemlperf.report.schema.threads import ThreadGroup
 
 __all__ = ["Point", "SkippedPoint", "WarmUpReport"]
+
+# Checked where files are read: other numbers are computed from them.
+_Size = Annotated[int, msgspec.Meta(ge=1)]
+_SizeText = Annotated[str, msgspec.Meta(pattern="^[1-9][0-9]{0,18}$")]
 
 
 class WarmUpReport(msgspec.Struct, frozen=True):
@@ -143,7 +149,7 @@ class Point(msgspec.Struct, frozen=True):
         and what they used of the window; empty where several processes loaded it.
     """
 
-    batch_size: int
+    batch_size: _Size
     clients: int
     iterations: int
     point_seconds: float | None
@@ -164,7 +170,7 @@ class Point(msgspec.Struct, frozen=True):
     service: Distribution
     wakeup: Distribution
     mean_batch_samples: float
-    batch_sample_counts: dict[str, int]
+    batch_sample_counts: dict[_SizeText, _Size]
     view_count: int
     gather_count: int
     peak_queued: int
