@@ -86,6 +86,13 @@ def test_the_books_are_the_same(execute, path, tmp_path):
     assert recording.service.count == recording.gather.count == 200
     assert recording.latency.mean == (rows["done_ns"] - rows["scheduled_ns"]).mean()
     assert sum(n * k for n, k in recording.batch_size_counts.items()) == 200
+    waited = recording.hand_over
+    assert (waited is None) == (recording.predict_path != "hand-over")
+    if waited is not None:
+        # A predict thread waits once for a batch at most, and once for the end.
+        side = waited.predict
+        waits = side.hit_count + side.miss_count + side.parked_count
+        assert 0 <= waits <= sum(recording.batch_size_counts.values()) + 1
 
 
 def test_histograms_do_not_depend_on_kept_rows(execute, path):
