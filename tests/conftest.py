@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from reliability.command import listen_to_signals
 
 # These start processes, sockets and clusters on a machine shared with others.
 _ON_THE_MACHINE = ("integration", "reliability")
@@ -40,3 +41,12 @@ def _own_history(tmp_path_factory):
         path = tmp_path_factory.mktemp("history") / "history.sqlite"
         patch.setenv("BYTEMLPERF_HISTORY", str(path))
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _signals_are_heard():
+    """Take back what ``nohup`` and background jobs of shells pass on: signals ignored.
+
+    The command keeps them ignored, as it should, and tests that send one would wait.
+    """
+    listen_to_signals()

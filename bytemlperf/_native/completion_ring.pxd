@@ -29,6 +29,7 @@ cdef class Doorbell:
     # Each flag stands alone on its cache line: both sides look at them.
     cdef long long* _armed
     cdef long long* is_running      # the reader is at work, and holds the GIL
+    cdef long long* is_calling      # a short predict holds the GIL
     # Processors the two sides were last seen on, + 1; 0: never seen.
     cdef long long* reader_cpu
     cdef long long* ringer_cpu

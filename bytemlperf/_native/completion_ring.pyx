@@ -49,15 +49,16 @@ cdef class Doorbell:
         cdef void* line = NULL
         self.fd = -1
         self._armed = NULL
-        if posix_memalign(&line, 64, 320):
+        if posix_memalign(&line, 64, 384):
             raise MemoryError
-        memset(line, 0, 320)
+        memset(line, 0, 384)
         self._armed = <long long*>line
         self._armed[0] = 1
         self.is_running = self._armed + 8
         self.rung_ns = self._armed + 16
         self.reader_cpu = self._armed + 24
         self.ringer_cpu = self._armed + 32
+        self.is_calling = self._armed + 40
         self.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
         if self.fd < 0:
             PyErr_SetFromErrno(OSError)

@@ -1,4 +1,8 @@
-"""The event loop's side of the path: issue rows, drain completions, resume clients."""
+"""The event loop's side of the path: issue rows, drain completions, resume clients.
+
+It is long, but one state: issuing, draining and discarding share the batch in hand, the
+rows put off and the reason to stop, and inline each other in the innermost loop.
+"""
 
 cimport cython
 from cpython.ref cimport PyObject, Py_CLEAR, Py_INCREF
@@ -27,6 +31,7 @@ from bytemlperf._native.parking cimport (
     part_ways,
     spin_budget,
     spin_step,
+    wait_for_quiet,
 )
 from bytemlperf._native.posix cimport load_acquire, monotonic_ns, store_release
 from bytemlperf._native.row_table cimport Row, RowTable, acquire_row, release_row
@@ -52,6 +57,8 @@ cdef int64_t DRAIN_BUDGET = 4096
 cdef int64_t FOREVER = 0x7FFFFFFFFFFFFFFF
 # And the time after which it gets one although the next answers are near.
 cdef int64_t MAX_DRAIN_NS = 1_000_000
+# How long to let a short call of predict finish before asking for the GIL.
+cdef int64_t MAX_CALL_NS = 10_000
 
 
 @cython.final
@@ -479,6 +486,7 @@ cdef class Dispatcher:
                 is_hit = self._bell.c_disarm()
                 end_spin(&self._waits, start_ns, last_ns, is_hit)
                 store_release(self._bell.is_running, 1)
+                wait_for_quiet(self._bell.is_calling, MAX_CALL_NS)
             if is_hit:
                 return True
         self._bell.c_arm(BELL_ASLEEP)

@@ -4,6 +4,9 @@ A client is a row of the table and the number of queries it has left. In a lane 
 predict thread itself observes the answers and asks the next queries. Through the
 hand-over a thread of their own does it: the clients think there, and ask while predict
 is at work.
+
+It is long, but one lock: what both ways do with a batch's clients is the same code, and
+the thread of their own adds its sleep, which reads the same fields.
 """
 
 cimport cython
@@ -258,6 +261,9 @@ cdef class NativeClients:
         cdef int64_t mask = 0
         cdef int64_t put_count = 0
         cdef int64_t ended = 0
+        cdef int64_t plannable = 0
+        cdef int64_t drawn = 0
+        cdef const int64_t* plan = NULL
         cdef Row* row
         self._fold(rows, batch, observed_ns)
         if batch.outcome != OUTCOME_OK:
@@ -271,6 +277,14 @@ cdef class NativeClients:
         self._dispatcher._must_stop(observed_ns)
         if self._thinking != NULL:
             mask = next_power_of_two(self.client_count) - 1
+        elif (
+            self._dispatcher.stop_reason == STOP_NONE
+            and self._dispatcher._max_queries < 0
+        ):
+            plannable = self._dispatcher._plan_size - self._dispatcher._plan_position
+            if plannable < batch.row_count:
+                plannable = 0       # drawn one by one, and more on the way
+            plan = self._dispatcher._plan_data + self._dispatcher._plan_position
         for i in range(batch.row_count):
             client = rows[i]
             if not self._is_endless:
@@ -282,19 +296,12 @@ cdef class NativeClients:
                 self._table.rows[client].scheduled_ns = observed_ns + self.think_ns
                 self._thinking[self._thinking_tail & mask] = client
                 self._thinking_tail += 1
-            elif (
-                self._dispatcher._plan_position < self._dispatcher._plan_size
-                and self._dispatcher.stop_reason == STOP_NONE
-                and self._dispatcher._max_queries < 0
-            ):
+            elif drawn < plannable:
                 # As `_ask`, of which this is the common case.
                 row = &self._table.rows[client]
-                row.sample_index = self._dispatcher._plan_data[
-                    self._dispatcher._plan_position
-                ]
+                row.sample_index = plan[drawn]
                 row.scheduled_ns = observed_ns
-                self._dispatcher._plan_position += 1
-                self._dispatcher.issued_count += 1
+                drawn += 1
                 rows[put_count] = client
                 put_count += 1
             elif self._ask(client, observed_ns):
@@ -302,6 +309,8 @@ cdef class NativeClients:
                 put_count += 1
             else:
                 ended += 1
+        self._dispatcher._plan_position += drawn
+        self._dispatcher.issued_count += drawn
         issued_ns[0] = monotonic_ns()
         for i in range(put_count):
             self._table.rows[rows[i]].issued_ns = issued_ns[0]

@@ -156,8 +156,10 @@ cdef inline void part_ways(
         store_release(own, cpu + 1)
 
 
-cdef inline void wait_for_quiet(long long* is_running, int64_t limit_ns) noexcept nogil:
-    """Spin while the flag is up, but not longer than that.
+cdef inline bint wait_for_quiet(
+    long long* is_running, int64_t limit_ns
+) noexcept nogil:
+    """Spin while the flag is up, but not longer than that; whether it is down.
 
     A thread that asks for the GIL while another holds it sleeps at once, and costs the
     holder a system call: better to ask when it has just been given back.
@@ -165,8 +167,11 @@ cdef inline void wait_for_quiet(long long* is_running, int64_t limit_ns) noexcep
     cdef int64_t start_ns
     cdef int _i
     if not load_acquire(is_running):
-        return
+        return True
     start_ns = monotonic_ns()
-    while load_acquire(is_running) and monotonic_ns() - start_ns < limit_ns:
+    while load_acquire(is_running):
+        if monotonic_ns() - start_ns >= limit_ns:
+            return False
         for _i in range(4):
             relax()
+    return True

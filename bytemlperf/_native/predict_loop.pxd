@@ -44,6 +44,9 @@ cdef class PredictLoop:
     cdef readonly int64_t batch_count
     cdef readonly bint has_exited
 
+    cdef int64_t _courtesy_ns           # how long the loop thread may be waited for
+
+    cdef void _let_loop_finish(self) noexcept nogil
     cdef bint _gather(self, int64_t count) noexcept nogil
     cdef dict _feeds(self, int64_t count, bint any_view)
     cdef bint _can_lend(self, int64_t count)

@@ -2,6 +2,9 @@
 
 There are two passages of the GIL per batch: everything from publishing a batch to
 having the next one gathered runs without it.
+
+It is long because three threads' bodies (hand-over, lane, the loop's turn) share
+gathering, lending and stamping, which must inline.
 """
 
 cimport cython
@@ -31,7 +34,7 @@ from bytemlperf._native.parking cimport (
     spin_step,
     wait_for_quiet,
 )
-from bytemlperf._native.posix cimport monotonic_ns, store_release
+from bytemlperf._native.posix cimport load_acquire, monotonic_ns, store_release
 from bytemlperf._native.row_table cimport Row, RowTable
 
 from bytemlperf.errors import InternalError
@@ -42,7 +45,11 @@ cdef int64_t MAX_SKIPPED_SHARE = 12
 # Or while a full batch is queued, and the delay is no longer than a wake-up takes.
 cdef int64_t SHORT_WAKE_DELAY_NS = 50_000
 # How long to let the loop thread finish its work under the GIL before asking for it.
-cdef int64_t COURTESY_NS = 20_000
+# Half as long the next time if it did not: a client keeps it busy, perhaps without GIL.
+cdef int64_t MIN_COURTESY_NS = 20_000
+cdef int64_t MAX_COURTESY_NS = 320_000
+# A predict that is shorter than that lets the loop thread know when it runs.
+cdef int64_t SHORT_PREDICT_NS = 5_000
 # How long a lane may keep the GIL between two calls of predict, and how much it may
 # copy meanwhile.
 cdef int64_t MAX_HELD_NS = 50_000
@@ -97,6 +104,7 @@ cdef class PredictLoop:
     ):
         cdef Py_ssize_t j
         self._waits.is_allowed = may_spin
+        self._courtesy_ns = MIN_COURTESY_NS
         self._queue = queue
         self._table = table
         self._ring = ring
@@ -286,6 +294,16 @@ cdef class PredictLoop:
             )
         return count
 
+    cdef void _let_loop_finish(self) noexcept nogil:
+        """Give the loop thread some time to finish what it does under the GIL."""
+        if not load_acquire(self._bell.is_running):
+            return
+        if wait_for_quiet(self._bell.is_running, self._courtesy_ns):
+            if self._waits.is_allowed:
+                self._courtesy_ns = MAX_COURTESY_NS
+        else:
+            self._courtesy_ns = max(self._courtesy_ns // 2, MIN_COURTESY_NS)
+
     cdef int _predict(
         self,
         object predict,
@@ -349,6 +367,7 @@ cdef class PredictLoop:
         cdef int64_t batched_ns = 0
         cdef bint any_view = False
         cdef bint is_finished = False
+        cdef bint is_short = False
         try:
             while True:
                 with nogil:
@@ -360,10 +379,15 @@ cdef class PredictLoop:
                     count = self._take(&batched_ns)
                     if count > 0:
                         any_view = self._gather(count)
-                        wait_for_quiet(self._bell.is_running, COURTESY_NS)
+                        self._let_loop_finish()
                 if count < 0:
                     return
+                if is_short:
+                    store_release(self._bell.is_calling, 1)
                 self._predict(predict, count, batched_ns, any_view, &batch)
+                if is_short:
+                    store_release(self._bell.is_calling, 0)
+                is_short = batch.done_ns - batch.started_ns < SHORT_PREDICT_NS
                 is_finished = True
         finally:
             self._end()

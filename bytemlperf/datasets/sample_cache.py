@@ -10,7 +10,6 @@ import contextlib
 import fcntl
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -154,9 +153,10 @@ def publish_once(
             # We hold the lock, so partial folders of this key are of dead processes.
             for left_over in cache_dir.glob(f".partial-{key}-*"):
                 shutil.rmtree(left_over)
-            partial = Path(tempfile.mkdtemp(prefix=f".partial-{key}-", dir=cache_dir))
+            # As public as the umask says; mkdtemp's folders are private.
+            partial = cache_dir / f".partial-{key}-{os.getpid()}"
+            partial.mkdir()
             try:
-                partial.chmod(0o755)
                 fill(partial)
                 if target.is_dir():
                     shutil.rmtree(target)

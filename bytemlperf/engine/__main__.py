@@ -36,6 +36,7 @@ from bytemlperf.engine.messages import (
     Started,
     read_frame,
 )
+from bytemlperf.engine.recordable import printable
 from bytemlperf.errors import BytemlperfError, WorkerError
 from bytemlperf.report.schema import Failure
 from bytemlperf.runtime.clock import utc_now
@@ -144,8 +145,8 @@ def _fail(emitter: Emitter, kind: str, message: str, error: BaseException) -> No
             Failure(
                 phase=emitter.phase_name,
                 kind=kind,
-                message=f"{message} ({hint})" if hint else message,
-                detail=detail,
+                message=printable(f"{message} ({hint})" if hint else message),
+                detail=printable(detail) if detail else None,
             )
         )
     )

@@ -9,7 +9,13 @@ from __future__ import annotations
 import threading
 from typing import BinaryIO
 
-from bytemlperf.engine.messages import Event, Phase, Progress, write_frame
+from bytemlperf.engine.messages import (
+    Event,
+    Phase,
+    Progress,
+    write_frame,
+)
+from bytemlperf.engine.recordable import check_recordable
 from bytemlperf.runtime.clock import now_ns
 
 __all__ = ["Emitter"]
@@ -57,7 +63,13 @@ class Emitter:
         ----------
         event : Event
             One that the journal keeps.
+
+        Raises
+        ------
+        WorkerError
+            It cannot be put on record; nothing was sent.
         """
+        check_recordable(event)
         self.emit(event)
         with self._receipts:
             self._sent_count += 1

@@ -11,6 +11,7 @@ from bytemlperf.engine.validity import MAX_HARNESS_SHARE
 from bytemlperf.report.schema import Distribution, LoadReport
 from bytemlperf.runtime import (
     Histogram,
+    LoadRecording,
     OpenScenario,
     Recording,
     Scenario,
@@ -18,7 +19,7 @@ from bytemlperf.runtime import (
     scenario_name,
 )
 
-__all__ = ["load_reasons", "load_report"]
+__all__ = ["load_reasons", "load_report", "reasons_of"]
 
 # With fewer queries the p99 is the largest one, and a single late one would decide.
 MIN_LAG_COUNT = 459
@@ -100,6 +101,37 @@ def load_reasons(recording: Recording, *, is_idle: bool = False) -> list[str]:
     load = recording.load
     if load is None:
         return []
+    return reasons_of(
+        load,
+        lag_p99_ns=_p99(load.lag),
+        latency_p99_ns=_p99(recording.latency),
+        is_idle=is_idle,
+    )
+
+
+def reasons_of(
+    load: LoadRecording | LoadReport,
+    *,
+    lag_p99_ns: tuple[int, int],
+    latency_p99_ns: tuple[int, int],
+    is_idle: bool = False,
+) -> list[str]:
+    """Say what in an open loop makes a point no measurement.
+
+    Parameters
+    ----------
+    load : LoadRecording or LoadReport
+        How it was brought.
+    lag_p99_ns, latency_p99_ns : (int, int)
+        How many there are, and their p99.
+    is_idle : bool, default False
+        See `load_reasons`.
+
+    Returns
+    -------
+    list of str
+        Empty if there is nothing.
+    """
     reasons: list[str] = []
     scheduled = f"{load.scheduled_count:,}"
     if load.refused_count:
@@ -113,7 +145,7 @@ def load_reasons(recording: Recording, *, is_idle: bool = False) -> list[str]:
             "when draining ended"
         )
     if load.is_unstable:
-        quarters = ", ".join(f"{mean:,.4g}" for mean in load.mean_backlogs)
+        quarters = ", ".join(f"{mean:,.4g}" for mean in load.mean_backlogs or ())
         reasons.append(
             "unstable: more came than was served; queries waiting, mean of each "
             f"quarter of the schedule: {quarters}; {load.end_backlog:,} at its end"
@@ -123,7 +155,10 @@ def load_reasons(recording: Recording, *, is_idle: bool = False) -> list[str]:
             f"harness-limited: {load.starved_count:,} of {scheduled} queries were not "
             "issued because answers were not taken in soon enough"
         )
-    lag, latency = _p99(load.lag), _p99(recording.latency)
+    lag, latency = (
+        p99 if count >= MIN_LAG_COUNT else 0
+        for count, p99 in (lag_p99_ns, latency_p99_ns)
+    )
     if load.schedule_ns and not is_idle and lag > MAX_HARNESS_SHARE * latency:
         reasons.append(
             f"harness-limited: the p99 of the schedule lag is {lag / 1e3:,.4g} us, "
@@ -132,7 +167,6 @@ def load_reasons(recording: Recording, *, is_idle: bool = False) -> list[str]:
     return reasons
 
 
-def _p99(histogram: Histogram) -> int:
-    if histogram.count < MIN_LAG_COUNT:
-        return 0
-    return histogram.percentile(99)
+def _p99(histogram: Histogram) -> tuple[int, int]:
+    count = histogram.count
+    return count, histogram.percentile(99) if count else 0

@@ -54,6 +54,7 @@ from bytemlperf.engine.perf import measure_point
 from bytemlperf.engine.perf_budget import PerfBudget, predicted_point_seconds
 from bytemlperf.engine.point_load import point_seconds
 from bytemlperf.engine.point_plan import PointPlan, predicted_skip
+from bytemlperf.engine.recordable import printable
 from bytemlperf.engine.vendor_calls import vendor_call
 from bytemlperf.errors import BytemlperfError
 from bytemlperf.report.schema import (
@@ -351,13 +352,13 @@ class _Measurement:
                             emitter=emitter,
                             start_gate=start_gate(job.start_gate, batch_size),
                         )
+                emitter.record(PointDone(point))
             except Exception as error:
                 self._record_failure(error, batch_size)
                 loaded = None
                 continue
             if point.query_count:
                 batch_ns_per_sample = point.service.p50_ns / batch_size
-            emitter.record(PointDone(point))
 
     def _beyond_budget(
         self, batch_size: int, predicted_ns: int, plan: PointPlan
@@ -402,11 +403,10 @@ class _Measurement:
         self._emitter.phase(phase, QUALITY_DEADLINE_SECONDS)
         try:
             event = work()
+            if event is not None:
+                self._emitter.record(event)
         except Exception as error:
             self._record_failure(error, None)
-            return
-        if event is not None:
-            self._emitter.record(event)
 
     def _record_failure(self, error: Exception, batch_size: int | None) -> None:
         """Put a failure on record with its whole traceback."""
@@ -416,9 +416,11 @@ class _Measurement:
                 Failure(
                     phase=self._emitter.phase_name,
                     kind=type(error).__name__,
-                    message=message,
+                    message=printable(message),
                     batch_size=batch_size,
-                    detail="".join(traceback.format_exception(error)).strip(),
+                    detail=printable(
+                        "".join(traceback.format_exception(error)).strip()
+                    ),
                 )
             )
         )

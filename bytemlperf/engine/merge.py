@@ -12,15 +12,13 @@ from collections.abc import Sequence
 from functools import reduce
 
 import msgspec
-import numpy as np
 
+from bytemlperf.engine.merge_distributions import merge_distributions
+from bytemlperf.engine.merge_load import merge_load, merged_load_reasons
 from bytemlperf.engine.placement import Placement
-from bytemlperf.engine.point import distribution
 from bytemlperf.engine.validity import invalid_reasons
-from bytemlperf.errors import ConfigError
 from bytemlperf.report.blocks import blocks_table
 from bytemlperf.report.schema import (
-    Distribution,
     LatencyBlock,
     Point,
     PointPart,
@@ -30,64 +28,9 @@ from bytemlperf.report.schema import (
 from bytemlperf.runtime import Histogram
 from bytemlperf.statistics.summary import RunStatistics, summarise
 
-__all__ = ["merge_blocks", "merge_distributions", "merge_points", "resummarise"]
+__all__ = ["merge_blocks", "merge_points", "resummarise"]
 
 MIN_OVERLAP = 0.9
-
-
-def merge_distributions(parts: Sequence[Distribution]) -> Distribution:
-    """Add distributions.
-
-    Parameters
-    ----------
-    parts : sequence of Distribution
-        At least one.
-
-    Returns
-    -------
-    Distribution
-        Of all values; the same as if one recorder had seen them.
-
-    Raises
-    ------
-    ConfigError
-        A histogram is damaged, or is not of the figures that stand beside it.
-    """
-    filled = [part for part in parts if part.count]
-    if not filled:
-        return parts[0]
-    counts = sum(_histogram(part).counts for part in filled)
-    return distribution(
-        Histogram(
-            np.asarray(counts, dtype=np.int64),
-            # Decoded cells know these only to three digits.
-            min=min(part.min_ns for part in filled),
-            max=max(part.max_ns for part in filled),
-            total=sum(round(part.mean_ns * part.count) for part in filled),
-            overflow_count=sum(part.overflow_count for part in filled),
-        )
-    )
-
-
-def _histogram(part: Distribution) -> Histogram:
-    """Return a distribution's histogram, proved to belong to its other figures."""
-    decoded = Histogram.decode(part.hdr_v2_base64)
-    # Its own minimum and maximum are ends of cells: the exact ones lie within them. A
-    # mean that was merged before is good to a nanosecond.
-    is_same = (
-        decoded.count == part.count
-        and decoded.min <= part.min_ns <= part.max_ns <= decoded.max
-        and part.min_ns - 1 <= part.mean_ns <= part.max_ns + 1
-        and part.overflow_count >= 0
-    )
-    if not is_same:
-        raise ConfigError(
-            f"a histogram of {decoded.count} values from {decoded.min} to "
-            f"{decoded.max} ns stands beside a count of {part.count} and values from "
-            f"{part.min_ns} to {part.max_ns} ns",
-            hint="the result was damaged or edited",
-        )
-    return decoded
 
 
 def merge_points(
@@ -134,6 +77,9 @@ def merge_points(
     }  # fmt: skip
     blocks = merge_blocks([point.blocks for point in points])
     statistics = resummarise(points, blocks, merged["latency"].max_ns)
+    load = merge_load(points, queries / window_ns * 1e9 if window_ns else 0.0)
+    # A load that changes by itself says nothing about what changes under it.
+    changes = load is not None and load.scenario in ("offline", "ramp", "trace")
     batches: Counter[str] = Counter()
     for point in points:
         batches.update(point.batch_sample_counts)
@@ -172,7 +118,9 @@ def merge_points(
             service=merge_distributions([point.warm_up.service for point in points]),
         ),
         series=_merge_series(points),
-        invalid_reasons=invalid_reasons(
+        load=load,
+        invalid_reasons=merged_load_reasons(load, merged["latency"])
+        + invalid_reasons(
             latency=merged["latency"],
             schedule_lag=merged["schedule_lag"],
             wakeup=merged["wakeup"],
@@ -180,12 +128,14 @@ def merge_points(
             failed_count=failed,
             min_query_count=min_queries,
             overflow_count=sum(each.overflow_count for each in merged.values()),
-            statistics=statistics,
+            statistics=None if changes else statistics,
         ),
         blocks=blocks,
         statistics=statistics,
         resources=None,
         threads=[],
+        hand_over=None,
+        inputs=None,
         warnings=_warnings(points, starts_ns, busy, window_ns),
         timeline_file=None,
         errors=[error for point in points for error in point.errors],

@@ -225,6 +225,8 @@ class PartRun(msgspec.Struct, frozen=True, tag="part_run"):
     seed: int
     predicted_batch_ns: int
     timeline_dir: str | None = None
+    share: tuple[int, int] = (0, 1)
+    queries: int | None = None
 
 
 class PartStart(msgspec.Struct, frozen=True, tag="part_start"):

@@ -37,6 +37,10 @@ from bytemlperf.workloads import Workload
 
 __all__ = ["serve_part"]
 
+# A thread is awake and its pacer ready by then, nearly always; who is not is late, and
+# that is in its schedule lag.
+SCHEDULE_DELAY_NS = 10_000_000
+
 
 def serve_part(
     job: PartJob, emitter: Emitter, commands: queue.SimpleQueue[PartCommand]
@@ -78,13 +82,15 @@ def serve_part(
         emitter,
     )
 
-    def wait_for_start() -> None:
+    def wait_for_start() -> int:
         emitter.emit(PartReady())
         command = commands.get()
         if not isinstance(command, PartStart):
             raise WorkerError(f"expected the common start, got {command!r}")
         # Not a spin: on a shared core it would take time from a part still warming up.
         threading.Event().wait(max(0, command.start_ns - now_ns()) / 1e9)
+        # Where a schedule is shared, all parts count it from one moment.
+        return command.start_ns + SCHEDULE_DELAY_NS
 
     while not isinstance(command := commands.get(), PartQuit):
         if not isinstance(command, PartRun):
@@ -116,7 +122,10 @@ def serve_part(
                 point_seconds=command.point_seconds,
                 seed=command.seed,
                 timeline_dir=command.timeline_dir,
-                load=workload,
+                load=msgspec.structs.replace(
+                    workload, queries=command.queries or workload.queries
+                ),
+                share=command.share,
                 percentiles=measure.percentiles,
                 slos=measure.slos,
             ),

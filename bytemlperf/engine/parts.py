@@ -41,6 +41,7 @@ from bytemlperf.engine.placement import (
     place_parts,
     share_out,
 )
+from bytemlperf.engine.point_load import expected_queries, scenario_for
 from bytemlperf.engine.point_plan import MIN_QUERIES, PointPlan
 from bytemlperf.errors import MALFORMED, PredictError, WorkerError
 from bytemlperf.report.schema import Failure, Point
@@ -137,6 +138,11 @@ class Parts:
 
     def _measure(self, batch_size: int, plan: PointPlan, predicted_ns: int) -> Point:
         self._emitter.phase("perf", POINT_DEADLINE_SECONDS, batch_size=batch_size)
+        is_open = plan.load.is_open
+        queries = None
+        if plan.load.scenario == "offline":
+            # One number for all: each would find its own by its own speed.
+            queries = filling_queries(plan, batch_size, predicted_ns, self._count)
         for part, clients in enumerate(share_out(plan.clients, self._count)):
             self._send(
                 part,
@@ -145,17 +151,20 @@ class Parts:
                     clients=clients,
                     iterations=plan.iterations,
                     point_seconds=plan.point_seconds,
-                    # Another order of samples for each.
-                    seed=plan.seed + part,
+                    # Another order of samples for each client; a schedule has one.
+                    seed=plan.seed + (0 if is_open else part),
                     predicted_batch_ns=predicted_ns,
                     timeline_dir=(
                         os.path.join(plan.timeline_dir, f"process-{part}")
                         if plan.timeline_dir is not None
                         else None
                     ),
+                    share=(part, self._count) if is_open else (0, 1),
+                    queries=queries,
                 ),
             )
-        total = plan.clients * plan.iterations
+        # Of an open loop it is not known here.
+        total = 0 if is_open else plan.clients * plan.iterations
         self._collect(PartReady, total)
         if self._job.start_gate is None:
             start_ns = now_ns() + START_DELAY_NS
@@ -168,7 +177,7 @@ class Parts:
             [each.point for each in measured],
             placements=self._placements,
             clients=plan.clients,
-            min_queries=min(MIN_QUERIES, total),
+            min_queries=MIN_QUERIES if is_open else min(MIN_QUERIES, total),
         )
 
     def _collect(self, wanted: type[Wanted], total: int) -> list[Wanted]:
@@ -251,6 +260,23 @@ class Parts:
         for pipe in self._pipes:
             pipe.close()
         self._processes, self._pipes = [], []
+
+
+def filling_queries(
+    plan: PointPlan, batch_size: int, predicted_ns: int, count: int
+) -> int:
+    """Return the queries of `offline` that should fill a point of several processes."""
+    return expected_queries(
+        scenario_for(
+            plan.load,
+            batch_size,
+            clients=plan.clients,
+            iterations=plan.iterations,
+            seconds=plan.point_seconds,
+            batch_ns=max(1, predicted_ns),
+            predict_threads=count * (plan.load.predict_threads or 1),
+        )
+    )
 
 
 def _read_events(

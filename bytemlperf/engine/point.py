@@ -13,6 +13,7 @@ from bytemlperf.engine.compilation import peak_rss_bytes
 from bytemlperf.engine.load_report import load_reasons, load_report
 from bytemlperf.engine.loading import Loaded
 from bytemlperf.engine.point_plan import PointPlan
+from bytemlperf.engine.recordable import printable
 from bytemlperf.engine.validity import invalid_reasons, unsteady_warning
 from bytemlperf.report.blocks import blocks_table
 from bytemlperf.report.schema import (
@@ -22,6 +23,7 @@ from bytemlperf.report.schema import (
     SeriesSecond,
     WarmUpReport,
 )
+from bytemlperf.report.schema.hand_over import HandOverReport, WaitReport
 from bytemlperf.runtime import (
     Batching,
     Block,
@@ -32,6 +34,7 @@ from bytemlperf.runtime import (
     Scenario,
     Trace,
 )
+from bytemlperf.runtime.hand_over import HandOver
 from bytemlperf.statistics.hdr import CELL_COUNT, encode_counts
 from bytemlperf.statistics.summary import summarise
 
@@ -117,6 +120,7 @@ def point_from(
         client_kind=recording.client_kind,
         predict_path=recording.predict_path,
         path_reason=recording.path_reason,
+        hand_over=_hand_over(recording.hand_over),
         warm_up=WarmUpReport(
             query_count=recording.warm_up.query_count,
             duration_ns=recording.warm_up.duration_ns,
@@ -143,13 +147,18 @@ def point_from(
             min_query_count=min_queries,
             overflow_count=recording.overflow_count,
             warm_up_error=next(
-                (each.error for each in recording.failures if each.is_warm_up), None
+                (
+                    printable(each.error)
+                    for each in recording.failures
+                    if each.is_warm_up
+                ),
+                None,
             ),
             statistics=steady,
         ),
         warnings=warnings,
         errors=[
-            f"{failure.error} (batch of {failure.batch_size} samples, "
+            f"{printable(failure.error)} (batch of {failure.batch_size} samples, "
             f"first sample {failure.sample_index})"
             for failure in recording.failures
         ],
@@ -163,6 +172,23 @@ def point_from(
         blocks=blocks,
         statistics=statistics,
     )
+
+
+def _hand_over(waited: HandOver | None) -> HandOverReport | None:
+    if waited is None:
+        return None
+    clients, predict = (
+        WaitReport(
+            spun_count=counts.hit_count,
+            slept_count=counts.miss_count + counts.parked_count,
+            slept_after_spin_count=counts.miss_count,
+            preempted_count=counts.preempted_count,
+            spun_ns=counts.spun_ns,
+            moved_count=counts.moved_count,
+        )
+        for counts in (waited.clients, waited.predict)
+    )
+    return HandOverReport(clients, predict)
 
 
 def latency_block(block: Block) -> LatencyBlock:

@@ -238,16 +238,22 @@ def check_load(workload: Workload, seconds: float | None, *, where: str) -> None
     try:
         check_affinity(parse_affinity(workload.affinity), allowed_cpus())
         for batch_size in workload.batch_sizes:
-            check_scenario(
-                scenario_for(
-                    workload,
-                    batch_size,
-                    clients=workload.clients,
-                    iterations=workload.iterations,
-                    seconds=seconds,
-                    batch_ns=1_000_000_000,
-                    predict_threads=1,
-                )
+            scenario = scenario_for(
+                workload,
+                batch_size,
+                clients=workload.clients,
+                iterations=workload.iterations,
+                seconds=seconds,
+                batch_ns=1_000_000_000,
+                predict_threads=1,
             )
+            check_scenario(scenario)
+            count = expected_queries(scenario)
+            if workload.is_open and count < workload.processes:
+                raise ConfigError(
+                    f"{count} queries cannot be shared by {workload.processes} "
+                    "processes",
+                    hint="ask for a higher rate or a longer time, or for fewer of them",
+                )
     except ConfigError as error:
         raise ConfigError(f"{where}: {error.message}", hint=error.hint) from error

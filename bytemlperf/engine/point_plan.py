@@ -56,6 +56,8 @@ class PointPlan(msgspec.Struct, frozen=True):
         Where threads are held.
     cpus : tuple of int
         Processors that the process may use; empty: as the thread that measures.
+    share : (int, int)
+        Which of how many processes share an open loop's schedule.
     """
 
     clients: int
@@ -68,6 +70,7 @@ class PointPlan(msgspec.Struct, frozen=True):
     slos: tuple[Slo, ...] = ()
     affinity: Affinity = Affinity()
     cpus: tuple[int, ...] = ()
+    share: tuple[int, int] = (0, 1)
 
 
 def predicted_skip(

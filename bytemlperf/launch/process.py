@@ -262,7 +262,9 @@ def stop_guard(guard: subprocess.Popen[bytes]) -> None:
 
 def _open_log(path: Path) -> int:
     try:
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        # Named, because os.open would make it a program.
+        return os.open(path, flags, 0o666)
     except OSError as error:
         raise StorageError(
             f"cannot write the worker's log {path}: {error.strerror}"

@@ -20,7 +20,6 @@ import fcntl
 import hashlib
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -104,10 +103,10 @@ def find_or_build(
             # Its maker held the lock that is ours now, so it is gone.
             shutil.rmtree(stale)
         with storage_errors(folder):
-            prefix = f"{folder.name}.part-"
-            part = Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
-            # Others read the cache, too; mkdtemp's folders are private.
-            part.chmod(0o755)
+            # As public as the umask says; mkdtemp's folders are private. The lock makes
+            # the name ours.
+            part = folder.parent / f"{folder.name}.part-{os.getpid()}"
+            part.mkdir()
         try:
             with storage_errors(folder):
                 name, facts = build(part)

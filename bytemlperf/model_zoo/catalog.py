@@ -71,8 +71,10 @@ def load_model_info(name_or_path: str | Path, folder: Path = FOLDER) -> ModelInf
     path = _path(text, folder)
     try:
         body = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"cannot read model {path}: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        # A null character in a path is no error of the operating system.
+        why = getattr(error, "strerror", error)
+        raise ConfigError(f"cannot read model {path}: {why}") from error
     return parse_model_info(body, str(path))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -80,6 +81,10 @@ class Checkpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
             raise ValueError("expected a url, a package or a file to get it from")
         if self.package is not None and self.member is None:
             raise ValueError("expected the member of the package that it is")
+        if self.file is not None:
+            place = PurePosixPath(self.file)
+            if place.is_absolute() or ".." in place.parts:
+                raise ValueError(f"{self.file!r} leads out of the folder of real data")
 
     @property
     def origin(self) -> str:

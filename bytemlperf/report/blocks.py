@@ -99,4 +99,7 @@ def filled_cells(text: str, max_ns: int) -> npt.NDArray[np.int64]:
         return np.empty((0, 2), np.int64)
     counts = decode_counts(text)
     cells = np.flatnonzero(counts)
-    return np.stack([np.minimum(cell_tops_ns(cells), max_ns), counts[cells]], axis=1)
+    # What a damaged file says may be beyond 64 bits; a cell's top never is.
+    longest = min(max(max_ns, 0), np.iinfo(np.int64).max)
+    tops = np.minimum(cell_tops_ns(cells), longest)
+    return np.stack([tops, counts[cells]], axis=1)

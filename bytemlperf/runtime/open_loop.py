@@ -113,6 +113,8 @@ class OpenLoopPhase:
         Where the pacing thread is held.
     cpus : collection of int, optional
         Processors that this process may use; None: the calling thread's.
+    start_ns : int, optional
+        The moment that the schedule counts from, where others share it; None: at once.
     """
 
     def __init__(
@@ -125,7 +127,9 @@ class OpenLoopPhase:
         is_stopped: bool = False,
         affinity: Affinity = Affinity(),
         cpus: Collection[int] | None = None,
+        start_ns: int | None = None,
     ) -> None:
+        self._common_start_ns = start_ns
         self._affinity = affinity
         self._predictor = predictor
         self._dispatcher = predictor.dispatcher
@@ -154,7 +158,7 @@ class OpenLoopPhase:
     async def walk(self) -> None:
         """Issue the schedule, and wait for what was issued."""
         pacer, dispatcher = self._pacer, self._dispatcher
-        self.start_ns = now_ns() + _HEAD_START_NS
+        self.start_ns = self._common_start_ns or now_ns() + _HEAD_START_NS
         dispatcher.begin_phase(
             refill=lambda: self._plan.samples,
             start_ns=self.start_ns,

@@ -23,7 +23,14 @@ from bytemlperf.runtime.open_scenario import (
 )
 from bytemlperf.runtime.scenario import Scenario, as_closed_loop
 
-__all__ = ["RNG_NAME", "LoadPlan", "SampleOrder", "check_scenario", "plan_load"]
+__all__ = [
+    "RNG_NAME",
+    "LoadPlan",
+    "SampleOrder",
+    "check_scenario",
+    "plan_load",
+    "share_plan",
+]
 
 RNG_NAME = "numpy.PCG64"
 _DRAWS_AT_ONCE = 8192  # about 50 us of work on the loop, every 8192 queries
@@ -247,4 +254,56 @@ def plan_load(
         offered_qps=query_count / seconds if seconds else None,
         schedule_seed=schedule_seed,
         sha256=schedule_sha256(due_ns),
+    )
+
+
+def share_plan(plan: LoadPlan, part: int, parts: int) -> LoadPlan:
+    """Take one process's share of a schedule: every so many queries, from its first.
+
+    All shares together are the schedule, moment for moment and sample for sample.
+
+    Parameters
+    ----------
+    plan : LoadPlan
+        Of all processes.
+    part, parts : int
+        Which of how many, from 0.
+
+    Returns
+    -------
+    LoadPlan
+        With the whole schedule's hash and length; its rates are the share's.
+
+    Raises
+    ------
+    ConfigError
+        There are fewer queries than processes, or no such part.
+    """
+    if parts == 1 and part == 0:
+        return plan
+    if not 0 <= part < parts:
+        raise ConfigError(f"there is no part {part} of {parts}")
+    if plan.query_count < parts:
+        raise ConfigError(
+            f"{plan.query_count} queries cannot be shared by {parts} processes",
+            hint="ask for a higher rate or a longer time, or for fewer processes",
+        )
+    numbers = (
+        np.arange(len(plan.due_ns), dtype=np.int32)
+        if plan.queries is None
+        else plan.queries
+    )
+    mine = numbers % parts == part
+    count = len(range(part, plan.query_count, parts))
+    return msgspec.structs.replace(
+        plan,
+        due_ns=np.ascontiguousarray(plan.due_ns[mine]),
+        samples=np.ascontiguousarray(plan.samples[mine]),
+        # A row keeps the place that it has in the whole schedule.
+        queries=np.ascontiguousarray(numbers[mine]),
+        query_count=count,
+        requested_qps=None
+        if plan.requested_qps is None
+        else plan.requested_qps / parts,
+        offered_qps=count / plan.seconds if plan.seconds else None,
     )

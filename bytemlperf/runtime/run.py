@@ -45,6 +45,7 @@ async def run(
     client_path: ClientPath = "auto",
     client_body: ClientBody | None = None,
     affinity: Affinity = Affinity(),
+    share: tuple[int, int] = (0, 1),
 ) -> Recording:
     """Load-test `predict` on the running event loop.
 
@@ -81,7 +82,9 @@ async def run(
         Which samples to load; None: all.
     start_gate : callable, optional
         Called in a thread of its own between the warm-up and the measured part, which
-        begins when it returns: how several processes begin at the same moment.
+        begins when it returns: how several processes begin at the same moment. If it
+        returns a whole number, an open loop's schedule counts from that moment, ns on
+        the clock of `now_ns`, a few milliseconds ahead.
     client_path : "auto", "native", "task" or "bare", default "auto"
         What a client is. Native: no Python at all. A task: a coroutine in a task of its
         own, with all that tasks promise. Bare: a coroutine that may await anything, but
@@ -96,6 +99,9 @@ async def run(
         Processors of each kind of thread; see `parse_affinity`. Those that frameworks
         make are moved between the warm-up and the measured part, and all are back where
         they were at the end. `Recording.threads` says what was read back.
+    share : (int, int), default (0, 1)
+        Which of how many processes this one is: it issues every so many queries of an
+        open loop's schedule, so that all together issue the whole of it.
 
     Returns
     -------
@@ -159,6 +165,7 @@ async def run(
                 client_path=client_path,
                 body=client_body,
                 affinity=affinity,
+                share=share,
             )
             if on_progress is None:
                 return await session.run()

@@ -26,6 +26,7 @@ from bytemlperf.runtime.client_path import (
 )
 from bytemlperf.runtime.clock import Usage, usage
 from bytemlperf.runtime.closed_loop import ClosedLoopPhase
+from bytemlperf.runtime.hand_over import HandOver
 from bytemlperf.runtime.native_loop import NativeLoopPhase
 from bytemlperf.runtime.open_loop import OpenLoopPhase, open_capacity
 from bytemlperf.runtime.open_scenario import OpenScenario
@@ -35,6 +36,7 @@ from bytemlperf.runtime.plan import (
     SampleOrder,
     check_scenario,
     plan_load,
+    share_plan,
 )
 from bytemlperf.runtime.predictor import Feeds, InputLayout, Predict, Predictor
 from bytemlperf.runtime.recorder import (
@@ -121,6 +123,7 @@ class Session:
         client_path: ClientPath = "auto",
         body: ClientBody | None = None,
         affinity: Affinity = Affinity(),
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         self._affinity = affinity
         # Before anything is held.
@@ -150,7 +153,9 @@ class Session:
                     f"a client_body waits for answers; {self._scenario_name} does not",
                     hint="use ClosedLoop, or leave client_body out",
                 )
-            self._plan = plan_load(scenario, self._order, schedule_seed=schedule_seed)
+            self._plan = share_plan(
+                plan_load(scenario, self._order, schedule_seed=schedule_seed), *share
+            )
             in_predict = batching.predict_threads * batching.queries_per_batch(
                 scenario.samples_per_query
             )
@@ -165,11 +170,17 @@ class Session:
             )
             self._path = OPEN_LOOP_PATH
         else:
+            if share != (0, 1):
+                raise ConfigError(
+                    f"a share is of a schedule; {self._scenario_name} has clients",
+                    hint="give each process a number of clients of its own",
+                )
             self._scenario = as_closed_loop(scenario)
             self._path = choose_path(client_path, body, self._scenario, batching)
             capacity = self._scenario.clients
             max_queued = batching.max_queued or capacity
             check_scenario(self._scenario)
+        self._waited_before = HandOver()
         self._predictor = Predictor(
             predict,
             inputs,
@@ -242,12 +253,15 @@ class Session:
             # Frameworks have made their threads by now.
             places.move_native()
             threads_before = read_threads()
+            opened: object = None
             if self._start_gate is not None:
-                await asyncio.to_thread(self._start_gate)
+                opened = await asyncio.to_thread(self._start_gate)
             used_before = usage()
             phase: ClosedLoopPhase | NativeLoopPhase | OpenLoopPhase
             if self._plan is not None:
-                phase = await self._walk_open(self._plan)
+                phase = await self._walk_open(
+                    self._plan, opened if isinstance(opened, int) else None
+                )
             else:
                 phase = await self._walk(
                     max_seconds=self._limits.max_seconds,
@@ -326,10 +340,11 @@ class Session:
             is_warm_up=is_warm_up,
         )
         self._predictor.queue.reset_peak()
+        self._waited_before = self._predictor.hand_over
         await phase.walk()
         return phase
 
-    async def _walk_open(self, plan: LoadPlan) -> OpenLoopPhase:
+    async def _walk_open(self, plan: LoadPlan, start_ns: int | None) -> OpenLoopPhase:
         phase = OpenLoopPhase(
             self._predictor,
             plan,
@@ -338,8 +353,10 @@ class Session:
             is_stopped=self._has_failed,
             affinity=self._affinity,
             cpus=self._cpus,
+            start_ns=start_ns,
         )
         self._predictor.queue.reset_peak()
+        self._waited_before = self._predictor.hand_over
         await phase.walk()
         return phase
 
@@ -394,6 +411,9 @@ class Session:
             series=tuple(Second(*second) for second in timeline.series),
             warm_up=warm_up,
             peak_queued=self._predictor.queue.peak_queued,
+            hand_over=self._predictor.hand_over - self._waited_before
+            if self._path.predict == "hand-over"
+            else None,
             cpu_ns=used.cpu_ns,
             voluntary_switches=used.voluntary_switches,
             involuntary_switches=used.involuntary_switches,

@@ -26,7 +26,8 @@ Scenario = Literal[
 SCENARIOS: tuple[Scenario, ...] = get_args(Scenario)
 OPEN_SCENARIOS = SCENARIOS[3:]
 
-Positive = Annotated[int, msgspec.Meta(ge=1)]
+# The upper end is what native code counts with.
+Positive = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 Rate = Annotated[float, msgspec.Meta(gt=0)]
 
 _TIMED = ("server", "constant_rate", "gamma", "burst", "ramp")

@@ -18,7 +18,7 @@ from bytemlperf.workloads.load import Load
 
 __all__ = ["Workload", "WorkloadFile", "parse_workload", "read_workload"]
 
-Positive = Annotated[int, msgspec.Meta(ge=1)]
+Positive = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 
 
 class Workload(Load, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -44,8 +44,9 @@ class Workload(Load, frozen=True, forbid_unknown_fields=True, kw_only=True):
         A point ends after so many seconds even if iterations are left; None takes
         the command line's ``--point_seconds``.
     processes : int, default 1
-        Processes that share the clients out among themselves, each with its own event
-        loop and its own instance of the model, >= 1 and at most `clients`.
+        Processes that share the clients, or an open loop's schedule, out among
+        themselves, each with its own event loop and its own instance of the model, >= 1
+        and at most `clients`.
     accuracy_target : float, default 0.99
         Share of a reference score that a score must reach, (0, 1].
     min_snr_db : float or None, default None
@@ -74,18 +75,13 @@ class Workload(Load, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     def __post_init__(self) -> None:
         self.check()
-        if self.is_open and self.processes > 1:
-            raise ValueError(
-                f"expected processes = 1 with the open loop {self.scenario}, got "
-                f"{self.processes}: processes share clients, and it has none"
-            )
         if self.affinity is not None and self.processes > 1:
             raise ValueError(
                 f"affinity = {self.affinity!r} is about the threads of one process, "
                 f"but there are processes = {self.processes}, each of which is held to "
                 "processors of its own"
             )
-        if self.processes > self.clients:
+        if not self.is_open and self.processes > self.clients:
             raise ValueError(
                 f"expected processes of at most clients = {self.clients}, got "
                 f"{self.processes}"

@@ -11,6 +11,8 @@ import pytest
 from reliability.command import Command, adopt_orphans
 
 from bytemlperf.report.storage import read_result
+from bytemlperf.runtime import Server
+from bytemlperf.runtime.arrivals import due_times, schedule_sha256
 
 pytestmark = pytest.mark.slow
 
@@ -23,7 +25,12 @@ def run(
     command.prepare(faults)
     fields = json.loads((tmp_path / "small.json").read_text())
     (tmp_path / "small.json").write_text(json.dumps(fields | {"processes": 2}))
-    return command.run(*command.arguments, *more), command
+    arguments = list(command.arguments)
+    if "--scenario" in more:
+        # Those are of clients.
+        place = arguments.index("--iterations")
+        del arguments[place : place + 2]
+    return command.run(*arguments, *more), command
 
 
 def test_two_processes_share_the_clients(tmp_path: Path) -> None:
@@ -91,3 +98,30 @@ def test_more_processes_than_clients_is_a_usage_error(tmp_path: Path) -> None:
     )  # fmt: skip
     assert code == 2
     assert "at most clients = 3" in command.said
+
+
+def test_processes_share_one_schedule(tmp_path: Path) -> None:
+    """Together they issue the whole of it: moment for moment, sample for sample."""
+    adopt_orphans()
+    code, command = run(
+        tmp_path, {}, "--keep_timeline", "--scenario", "server", "--rate", "400",
+        "--duration", "0.5", "--schedule_seed", "3",
+    )  # fmt: skip
+    assert code in (0, 4), command.said
+    result = read_result(command.out / "UNLUCKY" / "small" / "result.json")
+    planned = due_times(Server(400, 0.5), 3)
+    assert len(result.points) == 3
+    for point in result.points:
+        assert [part.query_count for part in point.parts] == [100, 100]
+        assert point.load.scheduled_count == point.load.issued_count == 200
+        assert point.load.offered_qps == point.load.requested_qps == 400
+        assert point.load.lag.count == point.latency.count == 200
+        assert point.load.schedule_sha256 == schedule_sha256(planned)
+        assert point.ended_by == "schedule"
+        rows = np.concatenate([np.load(part.timeline_file) for part in point.parts])
+        rows = np.sort(rows[rows["warm_up"] == 0], order="client")
+        # A row's place in the schedule is the whole one's.
+        assert rows["client"].tolist() == list(range(200))
+        moments = rows["scheduled_ns"] - rows["scheduled_ns"][0]
+        np.testing.assert_array_equal(moments, planned - planned[0])
+    assert command.orphans() == []

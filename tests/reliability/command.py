@@ -27,7 +27,7 @@ BACKEND = Path(__file__).parents[1] / "support" / "UNLUCKY"
 CLOCK_SOURCE = Path(__file__).with_name("stepping_clock.c")
 PR_SET_CHILD_SUBREAPER = 36
 TIMEOUT_SECONDS = 600
-GRACE_SECONDS = 5
+GRACE_SECONDS = 30
 SMALL_DISK_BYTES = 1 << 20
 DISK_BYTES = 8 << 20
 FULL_BYTES = 16 << 10
@@ -63,6 +63,18 @@ def write_wheel(folder: Path) -> None:
 def adopt_orphans() -> None:
     """Become the parent of every process that a command leaves behind."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def listen_to_signals() -> None:
+    """Have this process, and so its children, hear the signals that are sent to them.
+
+    A command that ``nohup`` or a script's ``&`` has started ignores SIGINT or SIGHUP,
+    and so does, as it should, every command that it starts.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 class Command:
@@ -236,15 +248,21 @@ class Command:
 
         def start() -> None:
             again = list(self._live().args)  # type: ignore[arg-type]
-            other = subprocess.run(
-                again,
-                env=self._env,
-                cwd=self.folder,
-                capture_output=True,
-                text=True,
-                timeout=TIMEOUT_SECONDS,
-                check=False,
-            )
+            # However long the second one takes to start, the first must still run.
+            worker = self._worker()
+            worker.suspend()
+            try:
+                other = subprocess.run(
+                    again,
+                    env=self._env,
+                    cwd=self.folder,
+                    capture_output=True,
+                    text=True,
+                    timeout=TIMEOUT_SECONDS,
+                    check=False,
+                )
+            finally:
+                worker.resume()
             if other.returncode != 2 or "another run is writing" not in other.stderr:
                 self.notes.append(f"the second command ended with {other.returncode}")
 

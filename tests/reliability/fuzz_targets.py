@@ -147,6 +147,21 @@ def _request_file(path: Path) -> object:
     return load_request(FOLDER)
 
 
+COMMAND_LINES = (
+    "--tasks all --hardware_type CPU --seed 3 --out x",
+    "--tasks a,b --scenario server --rate 1e2 --slo p99<=20ms --percentiles 50,99.9",
+    "--resume x --ui plain --point_seconds 0.5 --processes 2 --launcher ray",
+    "compare a b --fail_on p99>+5% --format json",
+    "sweep --axis max_delay_us=0,200,1000 --tasks t --hardware_type NULL",
+    "search --slo p99<=20ms --tasks t --hardware_type NULL",
+    "ab --b max_batch=8 --tasks t --hardware_type NULL",
+    "report a b --out x --pdf --md --plots y",
+    "export a --format csv --out x",
+    "merge a b --out x",
+    "history --tasks r* --metric latency_p50_ns",
+    "backend check NULL",
+)
+
 REFUSALS = (BytemlperfError, CycloptsError, msgspec.MsgspecError)
 
 RAW: dict[str, Target] = {
@@ -203,6 +218,8 @@ def seeds(name: str) -> list[bytes]:
         return [path.read_bytes() for path in sorted(tasks.glob("*.json"))]
     if name == "model":
         return [path.read_bytes() for path in sorted(zoo.glob("*.json"))]
+    if name == "command_line":
+        return [line.encode() for line in COMMAND_LINES]
     return [_SEEDS[name]()]
 
 
@@ -308,5 +325,4 @@ _SEEDS: dict[str, Callable[[], bytes]] = {
     "histogram_payload": lambda: zlib.decompress(
         base64.b64decode(Histogram.from_values([1, 10**6, 10**9]).encode())[8:]
     ),
-    "command_line": lambda: b"--tasks all --hardware_type CPU --seed 3 --out x",
 }

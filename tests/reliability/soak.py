@@ -1,9 +1,10 @@
 """Run for long and watch what grows: ``python tests/reliability/soak.py load``.
 
 ``load``: null queries for some minutes. ``model TASK``: the same with a real model.
+``alone TASK``: the model without our code, which tells whose growth it is.
 ``clients``: very many clients at once.
 ``cycles TASK``: create, compile, load, predict and drop a real backend, repeatedly.
-Each prints a table of resident memory, threads and descriptors; a growth beyond the
+Each prints a table of memory, objects, threads and descriptors; a growth beyond the
 bound of docs/reliability.md ends it with exit code 1.
 """
 
@@ -15,8 +16,8 @@ import io
 import statistics
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -24,7 +25,10 @@ import numpy as np
 import psutil
 
 if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[1]))
     sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from reliability.memory import HEADER, MIB, MIN_LOOKS, State, slope_of, trim
 
 from bytemlperf.backends import create_backend, find_backend
 from bytemlperf.datasets import open_arrays
@@ -44,37 +48,16 @@ from bytemlperf.runtime import (
     WarmUp,
     run_sync,
 )
+from bytemlperf.runtime.clock import now_ns
 from bytemlperf.workloads import find_workloads
 
-MIB = 1 << 20
 MAX_GROWTH_BYTES = 16 * MIB
 CYCLE_BATCH_SIZE = 4
 SKIPPED_CYCLES = 10
-
-
-@dataclass(frozen=True)
-class State:
-    """What a process holds at a moment."""
-
-    done: int
-    rss_bytes: int
-    threads: int
-    descriptors: int
-
-    @classmethod
-    def now(cls, done: int) -> State:
-        """Read it."""
-        process = psutil.Process()
-        return cls(
-            done, process.memory_info().rss, process.num_threads(), process.num_fds()
-        )
-
-    def row(self) -> str:
-        """Write it as a line of a table."""
-        return (
-            f"| {self.done:,} | {self.rss_bytes / MIB:.1f} | {self.threads} | "
-            f"{self.descriptors} |"
-        )
+LOOKS = 240
+ENDING_LOOKS = 2
+LOOK_SECONDS = 0.25
+ROWS = 12
 
 
 def answer(feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -87,8 +70,75 @@ def samples() -> ArraySamples:
     return ArraySamples({"x": np.zeros((64, 4), np.float32)}, {"x": 1})
 
 
+class Watch:
+    """Looks at the process at even distances, and judges what it saw.
+
+    Parameters
+    ----------
+    seconds : float
+        Of the whole run; the first look comes after the first second.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._step_ns = max(seconds - 1, 0.1) * 1e9 / LOOKS
+        self._moments: list[float] = []
+        self.states: list[State] = []
+
+    def look(self, elapsed_ns: float, done: int) -> None:
+        """Look, if it is time to."""
+        if elapsed_ns >= 1e9 + len(self.states) * self._step_ns:
+            self._moments.append(elapsed_ns / 1e9)
+            self.states.append(State.now(done))
+
+    def judge(self, say: Callable[[str], None]) -> int:
+        """Say what grew.
+
+        Returns
+        -------
+        int
+            Bytes by which the second half grew beyond doubt (the lower end of the 95 %
+            interval), by the allocator's books where there are some; 0 if it did not.
+            More than `MAX_GROWTH_BYTES` if threads or descriptors did.
+        """
+        say(HEADER)
+        # The last looks may have come while the run's threads were ending.
+        states = self.states = self.states[:-ENDING_LOOKS]
+        for state in states[:: max(1, len(states) // ROWS)]:
+            say(state.row())
+        trim()
+        say(f"{State.now(states[-1].done).row()} after malloc_trim")
+        kinds: dict[str, list[int]] = {
+            "resident": [state.rss_bytes for state in states],
+            "private": [state.heap_bytes for state in states],
+            "in use": [state.used_bytes for state in states],
+        }
+        grown = {
+            name: self._growth(name, values, say) for name, values in kinds.items()
+        }
+        settled = states[len(states) // 2 :]
+        say(f"objects: {settled[-1].objects - settled[0].objects:+}")
+        if len({(state.threads, state.descriptors) for state in settled}) > 1:
+            say("threads or descriptors changed")
+            return MAX_GROWTH_BYTES + 1
+        return grown["in use" if states[0].used_bytes >= 0 else "resident"]
+
+    def _growth(self, name: str, values: list[int], say: Callable[[str], None]) -> int:
+        if len(values) < MIN_LOOKS:
+            # A machine so busy that there were few: no line, but still a bound.
+            grown = values[-1] - values[len(values) // 2]
+            say(f"{name}: {grown / MIB:+.2f} MiB, of {len(values)} looks")
+            return max(0, grown)
+        slope = slope_of(self._moments[: len(values)], values)
+        queries = self.states[-1].done - self.states[len(values) // 2].done
+        say(
+            f"{name}: {slope.grown / MIB:+.2f} +- {slope.half_width / MIB:.2f} MiB "
+            f"over the second half, {slope.grown / max(1, queries):+.3g} B a query"
+        )
+        return max(0, round(slope.at_least))
+
+
 def soak_load(seconds: float, say: Callable[[str], None] = print) -> int:
-    """Answer null queries; nothing may grow after the first second.
+    """Answer null queries; nothing may grow.
 
     Parameters
     ----------
@@ -100,7 +150,7 @@ def soak_load(seconds: float, say: Callable[[str], None] = print) -> int:
     Returns
     -------
     int
-        Growth of resident memory from the second second on, bytes.
+        See `Watch.judge`.
     """
     return _soaked(
         answer,
@@ -113,7 +163,11 @@ def soak_load(seconds: float, say: Callable[[str], None] = print) -> int:
 
 
 def soak_model(
-    task: str, seconds: float, cache: Path, say: Callable[[str], None] = print
+    task: str,
+    seconds: float,
+    cache: Path,
+    batch_size: int = CYCLE_BATCH_SIZE,
+    say: Callable[[str], None] = print,
 ) -> int:
     """Answer with a real model on the CPU backend, from two predict threads.
 
@@ -124,15 +178,66 @@ def soak_model(
     """
     model, workload = prepared(task, cache)
     arrays = dict(open_arrays(model.samples))
-    loaded = load_cpu(model, workload, arrays)
+    loaded = load_cpu(model, workload, arrays, batch_size)
     return _soaked(
         loaded.predict,
         ArraySamples(arrays, model.samples.rows_per_sample),
-        ClosedLoop(clients=16, iterations=2**31 - 1),
-        Batching(max_batch=CYCLE_BATCH_SIZE, predict_threads=2),
+        ClosedLoop(clients=4 * batch_size, iterations=2**31 - 1),
+        Batching(max_batch=batch_size, predict_threads=2),
         seconds,
         say,
     )
+
+
+def soak_alone(
+    task: str,
+    seconds: float,
+    cache: Path,
+    batch_size: int = CYCLE_BATCH_SIZE,
+    say: Callable[[str], None] = print,
+) -> int:
+    """Answer with PyTorch alone, from two threads: `soak_model` without our code.
+
+    Returns
+    -------
+    int
+        As for `soak_load`.
+    """
+    import torch
+
+    model, _ = prepared(task, cache)
+    arrays = dict(open_arrays(model.samples))
+    names = [name.strip() for name in str(model.model_info["inputs"]).split(",")]
+    module = torch.jit.load(model.model_info["model_path"]).eval()
+    torch.set_num_threads(1)
+    batches = [
+        torch.from_numpy(
+            np.array(arrays[name][: batch_size * model.samples.rows_per_sample[name]])
+        )
+        for name in names
+    ]
+    done = 0
+    is_over = threading.Event()
+
+    def loop() -> None:
+        nonlocal done
+        while not is_over.is_set():
+            with torch.inference_mode():
+                module(*batches)
+            done += 1
+
+    threads = [threading.Thread(target=loop) for _ in range(2)]
+    watch = Watch(seconds)
+    start_ns = now_ns()
+    for thread in threads:
+        thread.start()
+    while (elapsed_ns := now_ns() - start_ns) < seconds * 1e9:
+        watch.look(elapsed_ns, done)
+        is_over.wait(LOOK_SECONDS)
+    is_over.set()
+    for thread in threads:
+        thread.join()
+    return watch.judge(say)
 
 
 def _soaked(
@@ -143,15 +248,12 @@ def _soaked(
     seconds: float,
     say: Callable[[str], None],
 ) -> int:
-    """Run and look twelve times at what the process holds."""
-    states: list[State] = []
-    step_ns = seconds * 1e9 / 12
+    """Run, look often, and judge."""
+    watch = Watch(seconds)
 
     def look(progress: Progress) -> None:
-        if progress.is_warm_up or progress.elapsed_ns < 1e9:
-            return
-        if progress.elapsed_ns >= 1e9 + len(states) * step_ns:
-            states.append(State.now(progress.done_queries))
+        if not progress.is_warm_up:
+            watch.look(progress.elapsed_ns, progress.done_queries)
 
     recording = run_sync(
         predict,
@@ -161,14 +263,8 @@ def _soaked(
         limits=Limits(max_seconds=seconds),
         on_progress=look,
     )
-    say("| queries | RSS, MiB | threads | descriptors |\n| ---: | ---: | ---: | ---: |")
-    for state in states:
-        say(state.row())
-    growth = max(state.rss_bytes for state in states) - states[0].rss_bytes
-    say(f"\n{recording.query_count:,} queries; RSS grew by {growth / MIB:.2f} MiB")
-    if len({(state.threads, state.descriptors) for state in states}) > 1:
-        say("threads or descriptors changed")
-        return MAX_GROWTH_BYTES + 1
+    growth = watch.judge(say)
+    say(f"{recording.query_count:,} queries")
     return growth
 
 
@@ -230,7 +326,10 @@ def prepared(task: str, cache: Path) -> tuple[PreparedTask, dict[str, object]]:
 
 
 def load_cpu(
-    model: PreparedTask, workload: dict[str, object], arrays: dict[str, np.ndarray]
+    model: PreparedTask,
+    workload: dict[str, object],
+    arrays: dict[str, np.ndarray],
+    batch_size: int = CYCLE_BATCH_SIZE,
 ) -> Loaded:
     """Create, compile and load the CPU backend, and predict two or three times."""
     backend = create_backend(find_backend("CPU"))
@@ -240,10 +339,10 @@ def load_cpu(
         "model_info": model.model_info,
         "interact_info": {},
     }
-    compile_model(backend, configs, (CYCLE_BATCH_SIZE,), None, silent)
+    compile_model(backend, configs, (batch_size,), None, silent)
     return load_batch_size(
         backend,
-        CYCLE_BATCH_SIZE,
+        batch_size,
         samples=arrays,
         rows_per_sample=model.samples.rows_per_sample,
         output_names=output_names(model.model_info),
@@ -266,7 +365,7 @@ def soak_cycles(
     model, workload = prepared(task, cache)
     arrays = dict(open_arrays(model.samples))
     states = []
-    say("| cycles | RSS, MiB | threads | descriptors |\n| ---: | ---: | ---: | ---: |")
+    say(HEADER)
     for cycle in range(1, count + 1):
         load_cpu(model, workload, arrays)
         gc.collect()
@@ -286,22 +385,24 @@ def main() -> int:
     load.add_argument("--seconds", type=float, default=600)
     clients = kinds.add_parser("clients")
     clients.add_argument("--clients", type=int, default=1_000_000)
-    model = kinds.add_parser("model")
-    model.add_argument("task")
-    model.add_argument("--seconds", type=float, default=600)
-    model.add_argument("--cache", type=Path, default=None)
-    cycles = kinds.add_parser("cycles")
-    cycles.add_argument("task")
-    cycles.add_argument("--count", type=int, default=100)
-    cycles.add_argument("--cache", type=Path, default=None)
+    for name in ("model", "alone", "cycles"):
+        kind = kinds.add_parser(name)
+        kind.add_argument("task")
+        kind.add_argument("--cache", type=Path, default=None)
+        if name == "cycles":
+            kind.add_argument("--count", type=int, default=100)
+        else:
+            kind.add_argument("--seconds", type=float, default=600)
+            kind.add_argument("--batch_size", type=int, default=CYCLE_BATCH_SIZE)
     arguments = parser.parse_args()
     if arguments.kind == "load":
         return int(soak_load(arguments.seconds) > MAX_GROWTH_BYTES)
     if arguments.kind == "clients":
         return int(soak_clients(arguments.clients) > 0)
     cache = arguments.cache or Path(tempfile.mkdtemp(prefix="bytemlperf-soak-"))
-    if arguments.kind == "model":
-        growth = soak_model(arguments.task, arguments.seconds, cache)
+    if arguments.kind in ("model", "alone"):
+        soak = soak_model if arguments.kind == "model" else soak_alone
+        growth = soak(arguments.task, arguments.seconds, cache, arguments.batch_size)
         return int(growth > MAX_GROWTH_BYTES)
     if arguments.count <= SKIPPED_CYCLES:
         parser.error(f"--count must be more than the first {SKIPPED_CYCLES}")

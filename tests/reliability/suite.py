@@ -22,6 +22,7 @@ from reliability.command import (
     CannotRunError,
     Command,
     adopt_orphans,
+    listen_to_signals,
 )
 from reliability.faults import ALL, FAULTS, Fault
 
@@ -159,6 +160,7 @@ def run_suite(faults: list[Fault], tries: int, folder: Path) -> list[Outcome]:
         One for each fault.
     """
     adopt_orphans()
+    listen_to_signals()
     cache = folder / "cache"
     outcomes = []
     for number, fault in enumerate(faults):

@@ -128,10 +128,6 @@ def workload(**fields):
         ({"scenario": "servers", "rate": 1}, "Invalid enum value 'servers'"),
         ({"scenario": "server", "rate": 1, "queries": 3}, "queries is about the"),
         ({"scenario": "server", "rate": 1, "think_time_ms": 3}, "think_time_ms is"),
-        (
-            {"scenario": "server", "rate": 1, "processes": 2},
-            "processes = 1 with the open loop",
-        ),
         ({"samples_per_query": 8, "max_batch": 4}, "does not fit into a batch"),
         (
             {"scenario": "trace", "trace": "a.csv", "samples_per_query": 2},

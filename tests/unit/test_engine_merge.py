@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.sample_results import make_point
 
-from bytemlperf.engine.merge import merge_distributions, merge_points
+from bytemlperf.engine.merge import merge_points
+from bytemlperf.engine.merge_distributions import merge_distributions
 from bytemlperf.engine.placement import Placement
 from bytemlperf.engine.point import distribution
 from bytemlperf.errors import ConfigError

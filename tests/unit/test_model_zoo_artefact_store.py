@@ -215,16 +215,13 @@ def test_a_full_disk_is_a_storage_error(tmp_path: Path) -> None:
 
 
 def test_an_entry_is_readable_by_others(tmp_path: Path) -> None:
-    """A cache is shared: an entry's folder is not private as temporary ones are."""
-    folder = tmp_path / "bert-1"
-    find_or_build(folder, write, quiet)
-    assert folder.stat().st_mode & 0o777 == 0o755 & ~_umask()
-
-
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask & 0o022
+    """A cache is shared: an entry's folder is as public as the umask says, no more."""
+    before = os.umask(0o027)
+    try:
+        find_or_build(tmp_path / "bert-1", write, quiet)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "bert-1").stat().st_mode & 0o777 == 0o750
 
 
 def test_an_entry_knows_its_size() -> None:

@@ -29,10 +29,12 @@ from bytemlperf.runtime import (
     WarmUp,
     pace,
     run,
+    run_sync,
     scenario_name,
 )
 from bytemlperf.runtime.load_record import backlog_grows
 from bytemlperf.runtime.open_loop import may_be_real_time
+from bytemlperf.runtime.plan import SampleOrder, plan_load, share_plan
 
 BRIEF = WarmUp(max_queries=10)
 STAMPS = [
@@ -296,3 +298,48 @@ def test_pacing_refuses_what_is_no_schedule():
     for due_ns, message in [([0.5], "whole ns"), ([2, 1], "never steps back")]:
         with pytest.raises(ConfigError, match=message):
             asyncio.run(first(due_ns))
+
+
+@pytest.mark.parametrize("parts", [2, 3, 7])
+def test_shares_of_a_schedule_are_the_whole_of_it(parts):
+    """Every row once, with its moment, its sample and its place; rates add up."""
+    sizes = np.array([1, 3, 1, 2, 1, 1, 4, 1])
+    trace = Trace(due_ns=np.arange(8) * 1_000_000, sizes=sizes)
+    for scenario in (Server(100, 0.5), Offline(20), trace):
+        whole, *shares = (
+            plan_load(scenario, SampleOrder(64, 1, step=1, seed=3), schedule_seed=5)
+            for _ in range(parts + 1)
+        )
+        shares = [share_plan(plan, part, parts) for part, plan in enumerate(shares)]
+        numbers = np.concatenate([share.queries for share in shares])
+        order = np.argsort(numbers, kind="stable")
+        expected = (
+            np.arange(len(whole.due_ns)) if whole.queries is None else whole.queries
+        )
+        np.testing.assert_array_equal(numbers[order], expected)
+        for column in ("due_ns", "samples"):
+            joined = np.concatenate([getattr(share, column) for share in shares])
+            np.testing.assert_array_equal(joined[order], getattr(whole, column))
+        assert sum(share.query_count for share in shares) == whole.query_count
+        assert {share.sha256 for share in shares} == {whole.sha256}
+        if whole.requested_qps is not None:
+            total = sum(share.requested_qps for share in shares)
+            assert total == pytest.approx(whole.requested_qps)
+    assert share_plan(whole, 0, 1) is whole
+
+
+def test_a_schedule_is_shared_by_no_more_processes_than_it_has_queries():
+    """Nobody is left without; and a closed loop has no schedule to share."""
+    plan = plan_load(Offline(2), SampleOrder(4, 1, step=1, seed=0), schedule_seed=0)
+    with pytest.raises(ConfigError, match="2 queries cannot be shared by 3 processes"):
+        share_plan(plan, 0, 3)
+    with pytest.raises(ConfigError, match="no part 2 of 2"):
+        share_plan(plan, 2, 2)
+    with pytest.raises(ConfigError, match="closed_loop has clients"):
+        run_sync(
+            lambda feeds: feeds,
+            ArraySamples({"x": np.zeros((4, 4), np.float32)}),
+            scenario=ClosedLoop(1, 1),
+            batching=Batching(max_batch=1),
+            share=(0, 2),
+        )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from bytemlperf.report.schema.distribution import Distribution, SeriesSecond
+from bytemlperf.report.schema.hand_over import HandOverReport, InputReport
 from bytemlperf.report.schema.load import LoadReport
 from bytemlperf.report.schema.overhead import OverheadReport
 from bytemlperf.report.schema.resources import ResourceReport
@@ -12,6 +15,10 @@ from bytemlperf.report.schema.statistics import LatencyBlock, RunStatistics
 from bytemlperf.report.schema.threads import ThreadGroup
 
 __all__ = ["Point", "SkippedPoint", "WarmUpReport"]
+
+# Checked where files are read: other numbers are computed from them.
+_Size = Annotated[int, msgspec.Meta(ge=1)]
+_SizeText = Annotated[str, msgspec.Meta(pattern="^[1-9][0-9]{0,18}$")]
 
 
 class WarmUpReport(msgspec.Struct, frozen=True):
@@ -141,9 +148,14 @@ class Point(msgspec.Struct, frozen=True):
     threads : list of ThreadGroup
         Where the worker's threads were allowed to run, as read back from the kernel,
         and what they used of the window; empty where several processes loaded it.
+    hand_over : HandOverReport or None
+        How threads waited for each other; None in lanes, where they do not, and where
+        several processes loaded it.
+    inputs : InputReport or None
+        What the backend copied of its inputs; None where it does not tell.
     """
 
-    batch_size: int
+    batch_size: _Size
     clients: int
     iterations: int
     point_seconds: float | None
@@ -164,7 +176,7 @@ class Point(msgspec.Struct, frozen=True):
     service: Distribution
     wakeup: Distribution
     mean_batch_samples: float
-    batch_sample_counts: dict[str, int]
+    batch_sample_counts: dict[_SizeText, _Size]
     view_count: int
     gather_count: int
     peak_queued: int
@@ -193,6 +205,8 @@ class Point(msgspec.Struct, frozen=True):
     resources: ResourceReport | None = None
     affinity: str | None = None
     threads: list[ThreadGroup] = []
+    hand_over: HandOverReport | None = None
+    inputs: InputReport | None = None
 
 
 class SkippedPoint(msgspec.Struct, frozen=True):

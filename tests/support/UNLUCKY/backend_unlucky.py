@@ -83,13 +83,14 @@ class BackendUNLUCKY(Backend):
         return {name: np.zeros((count, 1), np.float32) for name in self._outputs}
 
     def benchmark(self, dataloader):
-        self._fault("benchmark")
+        return self._fault("benchmark")
 
     def _fault(self, place):
         fault = self._faults.get(place)
         if fault is not None and self._is_due(place):
             name, _, argument = fault.partition("=")
-            getattr(self, f"_do_{name}")(argument)
+            return getattr(self, f"_do_{name}")(argument)
+        return None
 
     def _is_due(self, place):
         if self._faults.get("once") != place:
@@ -102,6 +103,13 @@ class BackendUNLUCKY(Backend):
 
     def _do_raise(self, message):
         raise RuntimeError(message or "device lost")
+
+    def _do_unsayable(self, _):
+        # A file name whose bytes are not UTF-8, as Python has it.
+        raise RuntimeError("cannot read /dev/\udcff")
+
+    def _do_figures(self, _):
+        return {1: object()}
 
     def _do_sometimes(self, share):
         if self._random.random() < float(share):
