@@ -4,7 +4,7 @@ PYTHON ?= $(firstword $(wildcard .venv-test/bin/python) python3)
 NATIVE := bytemlperf/_native
 .DEFAULT_GOAL := build
 .PHONY: build debug test test-debug lint format typecheck bench annotate ci clean
-.PHONY: audit sbom faults fuzz soak sanitize
+.PHONY: audit sbom faults fuzz soak stress sanitize
 
 # Flags do not show in timestamps, so both builds start from nothing; the stamp goes so
 # that run.sh and test.sh build again for themselves.
@@ -69,6 +69,10 @@ fuzz:
 soak:
 	$(PYTHON) tests/reliability/soak.py load --seconds 600
 	$(PYTHON) tests/reliability/soak.py clients
+
+# Threads, cancellation, errors and closing under load, all at once and seeded.
+stress:
+	$(PYTHON) tests/reliability/stress.py --seconds 600
 
 ci:
 	bash .ci/run

@@ -10,6 +10,9 @@ groups of asyncio and of anyio, which read private attributes of tasks.
 
 What no public interface offers, the table of current tasks, is looked for and tried
 when this module is imported; `why_unavailable` says what was found.
+
+It is long because a task must do all that asyncio's own does: its private attributes
+that anyio reads, its cancellation, its states; there is no half of it.
 """
 
 cimport cython

@@ -1,4 +1,8 @@
-"""The event loop's side of the path: issue rows, drain completions, resume clients."""
+"""The event loop's side of the path: issue rows, drain completions, resume clients.
+
+It is long, but one state: issuing, draining and discarding share the batch in hand, the
+rows put off and the reason to stop, and inline each other in the innermost loop.
+"""
 
 cimport cython
 from cpython.ref cimport PyObject, Py_CLEAR, Py_INCREF

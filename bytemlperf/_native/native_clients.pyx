@@ -4,6 +4,9 @@ A client is a row of the table and the number of queries it has left. In a lane 
 predict thread itself observes the answers and asks the next queries. Through the
 hand-over a thread of their own does it: the clients think there, and ask while predict
 is at work.
+
+It is long, but one lock: what both ways do with a batch's clients is the same code, and
+the thread of their own adds its sleep, which reads the same fields.
 """
 
 cimport cython

@@ -2,6 +2,9 @@
 
 There are two passages of the GIL per batch: everything from publishing a batch to
 having the next one gathered runs without it.
+
+It is long because three threads' bodies (hand-over, lane, the loop's turn) share
+gathering, lending and stamping, which must inline.
 """
 
 cimport cython

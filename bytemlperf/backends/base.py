@@ -233,6 +233,19 @@ class Backend:
         """
         return None
 
+    def get_copied_inputs(self) -> tuple[int, int] | None:
+        """Say how many input arrays had to be copied for the framework so far.
+
+        Asked before and after a point. Moving inputs to a device is work, not a copy.
+
+        Returns
+        -------
+        tuple of int, or None
+            Arrays copied since `compile`, and their bytes together; None means that it
+            is not known.
+        """
+        return None
+
     def benchmark(self, dataloader: Any) -> dict[str, Any] | None:
         """Return the vendor's own figures, shown beside ours and never instead.
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bytemlperf.backends import Backend
+from bytemlperf.engine.vendor_calls import vendor_call
 from bytemlperf.errors import PredictError
 
 __all__ = ["FittedPredict", "check_outputs"]
@@ -115,6 +116,36 @@ class FittedPredict:
     def hardware_type(self) -> str:
         """Whose backend it is."""
         return self._backend.hardware_type
+
+    def copied_inputs(self) -> tuple[int, int] | None:
+        """Return what `Backend.get_copied_inputs` says, checked.
+
+        Returns
+        -------
+        tuple of int, or None
+            Arrays copied so far, and their bytes together.
+
+        Raises
+        ------
+        PredictError
+            It is neither None nor two whole numbers.
+        """
+        who = self.hardware_type
+        copied: Any = vendor_call(
+            who, "get_copied_inputs", self._backend.get_copied_inputs, PredictError
+        )
+        if copied is None:
+            return None
+        if (
+            not isinstance(copied, tuple)
+            or len(copied) != 2
+            or not all(isinstance(value, int) and value >= 0 for value in copied)
+        ):
+            raise PredictError(
+                f"{who}.get_copied_inputs returned {copied!r}, expected None or a "
+                "count and bytes"
+            )
+        return copied
 
     def sample_count(self, feeds: Arrays) -> int:
         """Return how many samples `feeds` holds."""

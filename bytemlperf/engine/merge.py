@@ -134,6 +134,8 @@ def merge_points(
         statistics=statistics,
         resources=None,
         threads=[],
+        hand_over=None,
+        inputs=None,
         warnings=_warnings(points, starts_ns, busy, window_ns),
         timeline_file=None,
         errors=[error for point in points for error in point.errors],

@@ -37,6 +37,7 @@ from bytemlperf.engine.resource_meter import (
 )
 from bytemlperf.engine.thread_report import thread_groups, thread_warnings
 from bytemlperf.report.schema import Point
+from bytemlperf.report.schema.hand_over import InputReport
 from bytemlperf.runtime import (
     ArraySamples,
     Limits,
@@ -124,6 +125,7 @@ def measure_point(
         # What loaded the backend is held to where its threads were to be made.
         hold_this_thread(plan.cpus),
     ):
+        copied_before = loaded.predict.copied_inputs()
         before = read_counters()
         recording = run_sync(
             loaded.predict,
@@ -154,6 +156,7 @@ def measure_point(
     point = msgspec.structs.replace(
         point,
         resources=used,
+        inputs=_inputs(copied_before, loaded.predict.copied_inputs()),
         invalid_reasons=[*point.invalid_reasons, *reasons],
         warnings=[*point.warnings, *resource_warnings(used), *warnings],
         affinity=str(plan.affinity) or None,
@@ -173,6 +176,14 @@ def measure_point(
             schedule_seed=plan.load.schedule_seed,
             affinity=plan.affinity,
         )
+
+
+def _inputs(
+    before: tuple[int, int] | None, after: tuple[int, int] | None
+) -> InputReport | None:
+    if before is None or after is None:
+        return None
+    return InputReport(after[0] - before[0], after[1] - before[1])
 
 
 def _tell(emitter: Emitter, progress: Progress, total: int, query_samples: int) -> None:

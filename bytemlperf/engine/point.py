@@ -23,6 +23,7 @@ from bytemlperf.report.schema import (
     SeriesSecond,
     WarmUpReport,
 )
+from bytemlperf.report.schema.hand_over import HandOverReport, WaitReport
 from bytemlperf.runtime import (
     Batching,
     Block,
@@ -33,6 +34,7 @@ from bytemlperf.runtime import (
     Scenario,
     Trace,
 )
+from bytemlperf.runtime.hand_over import HandOver
 from bytemlperf.statistics.hdr import CELL_COUNT, encode_counts
 from bytemlperf.statistics.summary import summarise
 
@@ -118,6 +120,7 @@ def point_from(
         client_kind=recording.client_kind,
         predict_path=recording.predict_path,
         path_reason=recording.path_reason,
+        hand_over=_hand_over(recording.hand_over),
         warm_up=WarmUpReport(
             query_count=recording.warm_up.query_count,
             duration_ns=recording.warm_up.duration_ns,
@@ -172,6 +175,23 @@ def point_from(
         blocks=blocks,
         statistics=statistics,
     )
+
+
+def _hand_over(waited: HandOver | None) -> HandOverReport | None:
+    if waited is None:
+        return None
+    clients, predict = (
+        WaitReport(
+            spun_count=counts.hit_count,
+            slept_count=counts.miss_count + counts.parked_count,
+            slept_after_spin_count=counts.miss_count,
+            preempted_count=counts.preempted_count,
+            spun_ns=counts.spun_ns,
+            moved_count=counts.moved_count,
+        )
+        for counts in (waited.clients, waited.predict)
+    )
+    return HandOverReport(clients, predict)
 
 
 def latency_block(block: Block) -> LatencyBlock:

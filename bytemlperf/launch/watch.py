@@ -32,7 +32,8 @@ from bytemlperf.runtime.clock import now_ns
 __all__ = ["Trouble", "WorkerWatch"]
 
 TERMINATE_SECONDS = 3.0
-STACKS_SECONDS = 1.0
+STACKS_SECONDS = 5.0
+STACKS_LOOK_SECONDS = 0.2
 EXIT_SECONDS = 10.0
 STACKS_LINES = 200
 READ_BYTES = 1 << 16
@@ -262,7 +263,7 @@ class WorkerWatch:
         stacks_start_byte = self._log_size()
         # Its own process only: children did not register the signal and would die.
         self.process.signal_leader(signal.SIGUSR1)
-        self.process.wait_exit(STACKS_SECONDS)
+        self._await_stacks(stacks_start_byte)
         stacks = log_tail(
             self.process.log_path,
             start_byte=stacks_start_byte,
@@ -274,6 +275,16 @@ class WorkerWatch:
             f"stacks of its threads:\n{stacks}" if stacks else None,
             tail,
         )
+
+    def _await_stacks(self, before_bytes: int) -> None:
+        """Wait until the stacks are in the log, however busy the machine is."""
+        end_ns = now_ns() + int(STACKS_SECONDS * NS_PER_S)
+        size = before_bytes
+        while now_ns() < end_ns:
+            self.process.wait_exit(STACKS_LOOK_SECONDS)
+            last, size = size, self._log_size()
+            if before_bytes < last == size:
+                return
 
     def _log_size(self) -> int:
         try:

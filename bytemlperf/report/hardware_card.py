@@ -36,6 +36,8 @@ class Efficiency(msgspec.Struct, frozen=True):
         Of the point.
     sku : str
         Of the card.
+    is_verified : bool
+        Whether the card's peaks were compared with what its vendor says.
     """
 
     share: float
@@ -44,6 +46,7 @@ class Efficiency(msgspec.Struct, frozen=True):
     precision: str
     batch_size: int
     sku: str
+    is_verified: bool = True
 
 
 def list_cards() -> list[str]:
@@ -122,4 +125,12 @@ def best_efficiency(result: TaskResult) -> Efficiency | None:
     best = max(valid, key=lambda point: point.throughput_samples_per_s)
     rate = best.throughput_samples_per_s * ops
     peak = card.peak_ops_per_s[found[0]] * result.compile.device_count
-    return Efficiency(rate / peak, rate, peak, found[0], best.batch_size, card.sku)
+    return Efficiency(
+        share=rate / peak,
+        ops_per_s=rate,
+        peak_ops_per_s=peak,
+        precision=found[0],
+        batch_size=best.batch_size,
+        sku=card.sku,
+        is_verified=card.has_verified_peaks,
+    )

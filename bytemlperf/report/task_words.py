@@ -14,6 +14,7 @@ from rich.text import Text
 from bytemlperf.report.compile_facts import compile_details, compile_summary
 from bytemlperf.report.hardware_card import best_efficiency
 from bytemlperf.report.load_table import affinity_words, load_words
+from bytemlperf.report.path_words import input_words, path_words
 from bytemlperf.report.plain_text import clean_text
 from bytemlperf.report.schema import (
     AccuracyReport,
@@ -62,6 +63,8 @@ def task_facts(result: TaskResult) -> list[tuple[str, str]]:
         ("compile", result.compile and compile_summary(result.compile)),
         *_compile_details(result),
         ("load", _load(result.points)),
+        ("path", path_words(result.points)),
+        ("inputs", input_words(result.points)),
         ("peak", _efficiency(result)),
         ("accuracy", result.accuracy and _accuracy(result.accuracy)),
         ("numeric", result.numeric and _numeric(result.numeric)),
@@ -119,10 +122,12 @@ def _efficiency(result: TaskResult) -> str | None:
     found = best_efficiency(result)
     if found is None:
         return None
+    # The host's own card is derived, and says so itself.
+    doubt = "" if found.is_verified or found.sku == "host" else ", peaks unverified"
     return (
         f"{found.share:.1%} of {found.peak_ops_per_s / 1e12:.3g} {found.precision} "
         f"TOPS at batch {found.batch_size} ({found.ops_per_s / 1e12:.3g} in products "
-        f"and convolutions; card: {found.sku})"
+        f"and convolutions; card: {found.sku}{doubt})"
     )
 
 

@@ -9,7 +9,7 @@ import os
 
 import msgspec
 
-__all__ = ["WaitCounts", "can_spin"]
+__all__ = ["HandOver", "WaitCounts", "can_spin"]
 
 
 class WaitCounts(msgspec.Struct, frozen=True):
@@ -48,6 +48,36 @@ class WaitCounts(msgspec.Struct, frozen=True):
                 )
             )
         )
+
+    def __sub__(self, earlier: WaitCounts) -> WaitCounts:
+        """Take away what had been counted before."""
+        return WaitCounts(
+            *(
+                a - b
+                for a, b in zip(
+                    *map(msgspec.structs.astuple, (self, earlier)), strict=True
+                )
+            )
+        )
+
+
+class HandOver(msgspec.Struct, frozen=True):
+    """Waits of both sides of a hand-over.
+
+    Parameters
+    ----------
+    clients : WaitCounts
+        Of whoever asks, for answers.
+    predict : WaitCounts
+        Of all predict threads, for queries.
+    """
+
+    clients: WaitCounts = WaitCounts()
+    predict: WaitCounts = WaitCounts()
+
+    def __sub__(self, earlier: HandOver) -> HandOver:
+        """Take away what had been counted before."""
+        return HandOver(self.clients - earlier.clients, self.predict - earlier.predict)
 
 
 def can_spin(predict_threads: int) -> bool:

@@ -31,7 +31,7 @@ from bytemlperf._native.timeline import Timeline
 from bytemlperf.errors import InternalError
 from bytemlperf.runtime.affinity import Affinity, hold_this_thread
 from bytemlperf.runtime.client_path import PredictPath
-from bytemlperf.runtime.hand_over import can_spin
+from bytemlperf.runtime.hand_over import HandOver, WaitCounts, can_spin
 from bytemlperf.runtime.samples import Array
 from bytemlperf.runtime.scenario import Batching
 
@@ -463,6 +463,14 @@ class Predictor:
         self.queue.close()
         for thread in self._threads:
             thread.join()
+
+    @property
+    def hand_over(self) -> HandOver:
+        """How both sides have waited for each other so far."""
+        return HandOver(
+            WaitCounts(*(self.native_clients or self.dispatcher).waits),
+            sum((WaitCounts(*loop.waits) for loop in self._loops), WaitCounts()),
+        )
 
     def __repr__(self) -> str:
         return (

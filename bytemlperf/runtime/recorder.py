@@ -17,6 +17,7 @@ from bytemlperf._native.recorder import Recorder, unpacked_cells
 from bytemlperf._native.timeline import Timeline
 from bytemlperf.errors import ConfigError, PredictError
 from bytemlperf.runtime.affinity import Affinity
+from bytemlperf.runtime.hand_over import HandOver
 from bytemlperf.runtime.thread_use import ThreadUse
 from bytemlperf.statistics.hdr import cell_bounds, decode_counts, encode_counts
 
@@ -397,3 +398,4 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
     load: LoadRecording | None = None
     affinity: Affinity = Affinity()
     threads: tuple[ThreadUse, ...] = ()
+    hand_over: HandOver | None = None

@@ -27,6 +27,7 @@ from bytemlperf.runtime.client_path import (
 )
 from bytemlperf.runtime.clock import Usage, usage
 from bytemlperf.runtime.closed_loop import ClosedLoopPhase
+from bytemlperf.runtime.hand_over import HandOver
 from bytemlperf.runtime.native_loop import NativeLoopPhase
 from bytemlperf.runtime.open_loop import OpenLoopPhase, open_capacity
 from bytemlperf.runtime.open_scenario import OpenScenario, Trace
@@ -183,6 +184,7 @@ class Session:
             capacity = self._scenario.clients
             max_queued = batching.max_queued or capacity
             check_scenario(self._scenario)
+        self._waited_before = HandOver()
         self._predictor = Predictor(
             predict,
             inputs,
@@ -342,6 +344,7 @@ class Session:
             is_warm_up=is_warm_up,
         )
         self._predictor.queue.reset_peak()
+        self._waited_before = self._predictor.hand_over
         await phase.walk()
         return phase
 
@@ -357,6 +360,7 @@ class Session:
             start_ns=start_ns,
         )
         self._predictor.queue.reset_peak()
+        self._waited_before = self._predictor.hand_over
         await phase.walk()
         return phase
 
@@ -415,6 +419,9 @@ class Session:
             series=tuple(Second(*second) for second in timeline.series),
             warm_up=warm_up,
             peak_queued=self._predictor.queue.peak_queued,
+            hand_over=self._predictor.hand_over - self._waited_before
+            if self._path.predict == "hand-over"
+            else None,
             cpu_ns=used.cpu_ns,
             voluntary_switches=used.voluntary_switches,
             involuntary_switches=used.involuntary_switches,

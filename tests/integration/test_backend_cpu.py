@@ -109,6 +109,7 @@ def test_torch_inputs_that_are_written_to_are_copied(tmp_path):
     x = read_only(np.ones((4, 2), np.float32))
     np.testing.assert_array_equal(backend.predict({"x": x})["y"], np.full((4, 2), 4))
     np.testing.assert_array_equal(x, np.ones((4, 2)))
+    assert backend.get_copied_inputs() == (1, x.nbytes)
 
 
 def test_torch_sees_inputs_in_place(tmp_path):

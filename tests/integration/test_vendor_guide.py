@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +22,10 @@ from bytemlperf.backends import (
 )
 from bytemlperf.launch.answers import answer_questions, parse_profile
 from bytemlperf.launch.environment import resolve_environment
+from bytemlperf.report.storage import read_result
 
-GUIDE = (Path(__file__).parents[2] / "docs" / "vendor_guide.md").read_text()
+ROOT = Path(__file__).parents[2]
+GUIDE = (ROOT / "docs" / "vendor_guide.md").read_text()
 FILE_BLOCK = re.compile(r"^`(ACME/[\w.]+)`\n\n```\w*\n(.*?)^```", re.M | re.S)
 
 
@@ -64,6 +69,38 @@ def model(tmp_path) -> dict:
         "input_shape": {"x": [1, 4]},
         "input_type": "FLOAT32",
     }
+
+
+@pytest.mark.frameworks
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_example_is_measured_from_an_empty_folder(acme):
+    """As the page says it: the files, one command, and the answers are the model's."""
+    fields = {"model": "widedeep-trained-onnx-fp32", "batch_sizes": [4]}
+    (acme / "small.json").write_text(json.dumps(fields))
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "bytemlperf", "--tasks", "small.json"),
+            *("--hardware_type", "ACME", "--backend_path", ".", "--iterations", "20"),
+            *("--cache", "cache", "--ui", "plain"),
+        ],
+        cwd=acme,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode in (0, 4), done.stdout + done.stderr
+    result = read_result(acme / "reports" / "ACME" / "small" / "result.json")
+    assert result.failures == []
+    assert result.backend_version.startswith("acme-1.0")
+    assert result.compile.optimizations["nodes_before"] > 0
+    assert result.provenance.interact_info == {"threads": 1}
+    assert all(check.is_met for check in result.numeric.targets)
+    (point,) = result.points
+    # Asked for whatever the number of clients is: 20 queries of each.
+    assert point.query_count == 20 * point.clients
+    assert not any("keeps its input" in each for each in point.warnings)
 
 
 @pytest.mark.frameworks

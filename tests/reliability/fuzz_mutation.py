@@ -6,6 +6,7 @@ parser is tried.
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 from collections.abc import Callable
@@ -51,10 +52,15 @@ def change_tree(tree: Any, dice: random.Random) -> Any:
     for _ in range(dice.choice((1, 1, 1, 2, MAX_PLACES))):
         places = _places(tree)
         if not places:
-            return dice.choice(WORDS)
+            return _word(dice)
         container, key = dice.choice(places)
         dice.choice(CHANGES)(container, key, places, dice)
     return tree
+
+
+def _word(dice: random.Random) -> Any:
+    """Return a word of its own: one list in two places could come to hold itself."""
+    return copy.deepcopy(dice.choice(WORDS))
 
 
 def _places(tree: Any) -> list[tuple[Any, Any]]:
@@ -71,7 +77,7 @@ def _places(tree: Any) -> list[tuple[Any, Any]]:
 
 
 def _replace(container: Any, key: Any, places: Any, dice: random.Random) -> None:
-    container[key] = dice.choice(WORDS)
+    container[key] = _word(dice)
 
 
 def _remove(container: Any, key: Any, places: Any, dice: random.Random) -> None:
@@ -91,7 +97,7 @@ def _rename(container: Any, key: Any, places: Any, dice: random.Random) -> None:
     if isinstance(container, dict):
         container[dice.choice(["", "type", str(key) + "x"])] = container.pop(key)
     else:
-        container.insert(key, dice.choice(WORDS))
+        container.insert(key, _word(dice))
 
 
 def _nudge(container: Any, key: Any, places: Any, dice: random.Random) -> None:
@@ -102,7 +108,7 @@ def _nudge(container: Any, key: Any, places: Any, dice: random.Random) -> None:
     elif isinstance(value, (int, float)):
         container[key] = value * dice.choice([-1, 2, 10, 0.5]) + dice.choice([-1, 0, 1])
     else:
-        container[key] = [value] * 2
+        container[key] = [value, copy.deepcopy(value)]
 
 
 CHANGES: tuple[Callable[[Any, Any, Any, random.Random], None], ...] = (

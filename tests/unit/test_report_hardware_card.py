@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 
 import msgspec
@@ -11,6 +12,7 @@ from support.sample_results import make_result
 from bytemlperf.engine.host_card import host_card, ops_per_cycle
 from bytemlperf.errors import ConfigError, UnknownNameError
 from bytemlperf.report.hardware_card import best_efficiency, list_cards, read_card
+from bytemlperf.report.task_words import task_facts
 
 
 @pytest.mark.parametrize("name", list_cards())
@@ -23,6 +25,32 @@ def test_a_card_that_comes_along_is_plausible(name):
     order = [peaks[kind] for kind in ("fp64", "fp32", "fp16", "int8") if kind in peaks]
     assert order == sorted(order)
     assert all(1e12 < ops < 1e16 for ops in order)
+    if card.checked_on is not None:
+        assert datetime.date.fromisoformat(card.checked_on)
+        assert str(card.source_url).startswith("https://")
+    assert set(card.unverified) <= set(card.__struct_fields__)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_verified"),
+    [
+        ("aws-inferentia2", True),
+        ("qualcomm-aic100-standard", True),
+        # Its page confirms memory and power, and says nothing of the peaks.
+        ("graphcore-c600", False),
+        ("nvidia-t4", False),
+    ],
+)
+def test_a_share_of_a_peak_that_nobody_confirmed_says_so(name, is_verified):
+    """The reader is told beside the number, not in a file."""
+    card = read_card(name)
+    assert card.has_verified_peaks is is_verified
+    result = efficient(precision="fp16")
+    provenance = msgspec.structs.replace(result.provenance, hardware_card=card)
+    result = msgspec.structs.replace(result, provenance=provenance)
+    said = dict(task_facts(result))["peak"]
+    assert f"card: {name}" in said
+    assert ("peaks unverified" in said) is not is_verified
 
 
 def test_unknown_and_malformed_cards_are_refused(tmp_path):

@@ -12,6 +12,7 @@ from bytemlperf.errors import ConfigError
 from bytemlperf.report.collect import Collected, collect_results
 from bytemlperf.report.page import render_page
 from bytemlperf.report.page.assemble import script_json
+from bytemlperf.report.page.view import page_view
 from bytemlperf.report.point_names import point_names
 from bytemlperf.report.schema import SCHEMA_VERSION, InvocationIndex, TaskEntry
 from bytemlperf.report.storage import write_json_atomic
@@ -94,3 +95,26 @@ def test_nothing_to_report_is_an_error(tmp_path, make):
         path.mkdir()
     with pytest.raises(ConfigError, match="no such file" if not make else "no result"):
         collect_results([path])
+
+
+def test_figures_travel_packed_and_whole():
+    """What a browser unpacks is what was drawn, and the same page every time."""
+    import base64
+    import gzip
+    import json
+
+    pytest.importorskip("jinja2")
+    some = [Collected("run", "1", make_result())]
+    first, second = (
+        render_page(some, generated_at_utc="now", version="1") for _ in range(2)
+    )
+    assert first == second
+    packed = re.search(
+        r'<script type="application/gzip" id="figures">([^<]*)</script>', first
+    )
+    assert packed is not None
+    specs = json.loads(gzip.decompress(base64.b64decode(packed[1])))
+    view = page_view(some, generated_at_utc="now", version="1")
+    drawn = {each.key for each in view.tasks[0].figures if each.figure.spec}
+    assert drawn <= set(specs)
+    assert specs["t0-spectrum"]["data"]["rows"]

@@ -86,6 +86,13 @@ def test_the_books_are_the_same(execute, path, tmp_path):
     assert recording.service.count == recording.gather.count == 200
     assert recording.latency.mean == (rows["done_ns"] - rows["scheduled_ns"]).mean()
     assert sum(n * k for n, k in recording.batch_size_counts.items()) == 200
+    waited = recording.hand_over
+    assert (waited is None) == (recording.predict_path != "hand-over")
+    if waited is not None:
+        # A predict thread waits once for a batch at most, and once for the end.
+        side = waited.predict
+        waits = side.hit_count + side.miss_count + side.parked_count
+        assert 0 <= waits <= sum(recording.batch_size_counts.values()) + 1
 
 
 def test_histograms_do_not_depend_on_kept_rows(execute, path):
@@ -205,6 +212,34 @@ def test_can_be_cancelled(execute, path):
         with anyio.move_on_after(0.02) as scope:
             await run(double, library(), **options)
         assert scope.cancelled_caught
+
+    execute(main())
+
+
+@pytest.mark.parametrize("kind", ["native", "task", "bare"])
+def test_cancelling_leaves_those_alone_that_have_ended(execute, kind):
+    """Some clients have their last answer, others wait, and each ends once."""
+    may_return = threading.Event()
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        is_stuck = asyncio.Event()
+        calls = itertools.count()
+
+        def predict(feeds):
+            if next(calls) == 2:
+                loop.call_soon_threadsafe(is_stuck.set)
+                may_return.wait(60)
+            return double(feeds)
+
+        options = options_for((kind, None, ""), iterations=1)
+        options["batching"] = Batching(max_batch=1)
+        running = asyncio.create_task(run(predict, library(), **options))
+        await is_stuck.wait()
+        running.cancel()
+        loop.call_soon(may_return.set)
+        with pytest.raises(asyncio.CancelledError):
+            await running
 
     execute(main())
 

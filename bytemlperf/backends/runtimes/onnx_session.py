@@ -1,13 +1,14 @@
 """ONNX models on the processor, through ONNX Runtime.
 
 Input: an ``.onnx`` file. Output: arrays by name. ONNX Runtime reads C-contiguous
-feeds in place and answers in memory of its own.
+feeds in place, and answers in pooled memory where it can be told to.
 """
 
 from __future__ import annotations
 
 import queue
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ import onnxruntime
 
 from bytemlperf.backends import Feeds
 from bytemlperf.backends.runtimes.binding import bind, feed
+from bytemlperf.backends.runtimes.copied_inputs import CopiedInputs
+from bytemlperf.backends.runtimes.onnx_binding import BoundSession
 from bytemlperf.backends.runtimes.onnx_split import operator_counts
 from bytemlperf.backends.runtimes.runtime import (
     ModelFacts,
@@ -65,10 +68,6 @@ class OnnxruntimeRuntime:
 
     def __init__(self, request: RuntimeRequest) -> None:
         first = _session(request)
-        self._sessions: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._sessions.put(first)
-        for _ in range(request.threads.instance_count - 1):
-            self._sessions.put(_session(request))
         graph_inputs, graph_outputs = first.get_inputs(), first.get_outputs()
         self._inputs = bind(
             [info.name for info in request.inputs],
@@ -79,6 +78,15 @@ class OnnxruntimeRuntime:
         self._outputs = _bind_outputs(
             request, [tensor.name for tensor in graph_outputs]
         )
+        self.copied = CopiedInputs()
+        is_bound = request.session.providers[0] == PROCESSOR
+        self._sessions: queue.SimpleQueue[BoundSession | _PlainSession] = (
+            queue.SimpleQueue()
+        )
+        for index in range(request.threads.instance_count):
+            session = _session(request) if index else first
+            kind = BoundSession if is_bound else _PlainSession
+            self._sessions.put(kind(session, list(self._inputs), list(self._outputs)))
         source = _source_facts(request.model_path)
         self.facts = ModelFacts(
             framework_version=f"onnxruntime {onnxruntime.__version__}",
@@ -104,7 +112,8 @@ class OnnxruntimeRuntime:
                 if request.session.is_parallel
                 else "ORT_SEQUENTIAL",
                 "execution_providers": first.get_providers(),
-                "zero_copy_inputs": request.session.providers[0] == PROCESSOR,
+                "zero_copy_inputs": is_bound,
+                "pooled_outputs": is_bound,
             },
             placement=_placement(first),
             executor=request.session.providers[0],
@@ -128,13 +137,36 @@ class OnnxruntimeRuntime:
         PredictError
             An input is missing.
         """
-        feeds = {actual: feed(data, name) for actual, name in self._inputs.items()}
+        feeds = [self._contiguous(feed(data, name)) for name in self._inputs.values()]
         session = self._sessions.get()
         try:
-            arrays = session.run(list(self._outputs), feeds)
+            arrays = session.run(feeds)
         finally:
             self._sessions.put(session)
         return dict(zip(self._outputs.values(), arrays, strict=True))
+
+    def _contiguous(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Copy an array that ONNX Runtime would have to copy."""
+        if array.flags.c_contiguous:
+            return array
+        self.copied.add(array.nbytes)
+        return np.ascontiguousarray(array)
+
+
+class _PlainSession:
+    """A session on another device, which moves tensors itself; as `BoundSession`."""
+
+    def __init__(
+        self, session: Any, inputs: Sequence[str], outputs: Sequence[str]
+    ) -> None:
+        self._session = session
+        self._inputs = inputs
+        self._outputs = outputs
+
+    def run(self, arrays: Sequence[npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
+        """Run once."""
+        feeds = dict(zip(self._inputs, arrays, strict=True))
+        return list(self._session.run(self._outputs, feeds))
 
 
 class _SourceFacts:

@@ -12,6 +12,7 @@ import msgspec
 import numpy.typing as npt
 
 from bytemlperf.backends import Feeds, TensorInfo
+from bytemlperf.backends.runtimes.copied_inputs import CopiedInputs
 from bytemlperf.backends.runtimes.threads import ThreadPlan
 
 __all__ = [
@@ -133,6 +134,7 @@ class Runtime(Protocol):
     """A loaded model under one framework."""
 
     facts: ModelFacts
+    copied: CopiedInputs
 
     def predict(self, data: Feeds) -> dict[str, npt.NDArray[Any]]:
         """Run one batch; outputs are by declared name and do not alias `data`."""

@@ -18,6 +18,7 @@ from tensorflow.python.framework import convert_to_constants
 
 from bytemlperf.backends import Feeds
 from bytemlperf.backends.runtimes.binding import bind, feed
+from bytemlperf.backends.runtimes.copied_inputs import CopiedInputs
 from bytemlperf.backends.runtimes.lending import unmarked
 from bytemlperf.backends.runtimes.runtime import (
     ModelFacts,
@@ -70,6 +71,7 @@ class TensorflowRuntime:
 
     def __init__(self, request: RuntimeRequest) -> None:
         warning = _set_threads(request.threads)
+        self.copied = CopiedInputs()
         signature = _signature(request.model_path)
         specs = signature.structured_input_signature[1]
         results = signature.structured_outputs
@@ -143,7 +145,9 @@ class TensorflowRuntime:
         PredictError
             An input is missing.
         """
-        tensors = [_tensor(feed(data, name)) for name in self._inputs.values()]
+        tensors = [
+            _tensor(feed(data, name), self.copied) for name in self._inputs.values()
+        ]
         answers = self._call(*tensors)
         # numpy() copies: nothing that is returned can alias an input.
         return {
@@ -266,8 +270,11 @@ def _arithmetic(signature: Any) -> str:
     return precision_name(counted) if counted else ""
 
 
-def _tensor(array: npt.NDArray[Any]) -> Any:
-    """Make a tensor of an array, without a copy if TensorFlow can bear its address."""
+def _tensor(array: npt.NDArray[Any], copied: CopiedInputs) -> Any:
+    """Make a tensor of an array, without a copy if TensorFlow can bear its address.
+
+    Of an address that is no multiple of 64 its DLPack ends the process.
+    """
     address = array.__array_interface__["data"][0]
     if (
         array.dtype.kind not in DLPACK_KINDS
@@ -275,6 +282,7 @@ def _tensor(array: npt.NDArray[Any]) -> Any:
         or not array.flags.c_contiguous
         or address % ALIGNMENT_BYTES
     ):
+        copied.add(array.nbytes)
         return tf.constant(array)
     # TensorFlow's DLPack cannot mark memory read-only, so numpy refuses to lend it.
     return tf.experimental.dlpack.from_dlpack(unmarked(array).__dlpack__())

@@ -155,6 +155,10 @@ class SourceBackend(Backend):
             for name, kinds in self._runtime.facts.placement.items()
         }
 
+    def get_copied_inputs(self) -> tuple[int, int] | None:
+        """Return what the framework could not read in place."""
+        return self._runtime.copied.so_far if self._runtime else None
+
     def load(self, batch_size: int) -> None:
         """Make ready for a batch size.
 

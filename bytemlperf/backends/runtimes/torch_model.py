@@ -16,6 +16,7 @@ import torch
 
 from bytemlperf.backends import Feeds, TensorInfo
 from bytemlperf.backends.runtimes.binding import bind, feed, plain_name
+from bytemlperf.backends.runtimes.copied_inputs import CopiedInputs
 from bytemlperf.backends.runtimes.runtime import (
     ModelFacts,
     RuntimeRequest,
@@ -58,6 +59,7 @@ class TorchRuntime:
         program = open_program(request.model_path, request.device)
         self._program = program
         self._order = _argument_order(program, request.inputs)
+        self.copied = CopiedInputs()
         self._outputs = tuple(info.name for info in request.outputs)
         shapes = {info.name: info.batch_shape for info in request.inputs}
         dtypes = {info.name: info.dtype or "unknown" for info in request.inputs}
@@ -115,6 +117,8 @@ class TorchRuntime:
         if self._device.type != "cpu":
             tensors = [tensor.to(self._device) for tensor in tensors]
         elif program.writes_inputs:
+            for tensor in tensors:
+                self.copied.add(tensor.nbytes)
             tensors = [tensor.clone() for tensor in tensors]
         positional = len(tensors) - len(program.keywords)
         with torch.inference_mode():

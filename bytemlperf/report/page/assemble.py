@@ -6,6 +6,8 @@ template's escaping; data for scripts is JSON that cannot end its own element.
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 from collections.abc import Iterable
 from functools import cache
@@ -84,14 +86,12 @@ def assemble(
             version=version,
             heights={each.key: _height(each) for each in figures},
             style=_safe(asset("style.css")),
-            figures_json=_safe(
-                script_json(
-                    {
-                        each.key: _packed(each.figure.spec)
-                        for each in figures
-                        if each.figure.spec is not None
-                    }
-                )
+            figures_packed=_compressed(
+                {
+                    each.key: _packed(each.figure.spec)
+                    for each in figures
+                    if each.figure.spec is not None
+                }
             ),
             themes_json=_safe(script_json(THEMES)),
             assets=assets,
@@ -136,6 +136,15 @@ def _height(shown: Shown) -> int:
         return 0
     height: int = shown.figure.spec["height"]
     return FRAME_HEIGHT + height
+
+
+def _compressed(value: object) -> str:
+    """Return JSON, gzipped, in base64: the figures of a whole zoo are a tenth of it.
+
+    The same value is the same text: without the moment that gzip would put in.
+    """
+    body = json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+    return base64.b64encode(gzip.compress(body, mtime=0)).decode("ascii")
 
 
 def _packed(spec: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,13 @@
 (() => {
   const byId = (id) => document.getElementById(id);
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
-  const figures = JSON.parse(byId("figures").textContent);
+  // Figures travel gzipped, in base64; the browser unpacks them without any request.
+  const unzip = async (text) => {
+    const bytes = Uint8Array.from(atob(text), (mark) => mark.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    return JSON.parse(await new Response(stream).text());
+  };
+  const unpacked = unzip(byId("figures").textContent);
   const themes = JSON.parse(byId("themes").textContent);
   const drawn = new Map();
 
@@ -21,12 +27,12 @@
   const draw = async (place) => {
     const key = place.dataset.figure;
     if (place.clientWidth === 0) return;
-    const spec = structuredClone(figures[key]);
-    spec.data = unpack(spec.data);
-    for (const layer of spec.layer) if (layer.data) layer.data = unpack(layer.data);
     drawn.get(key)?.finalize();
     drawn.set(key, null);
     try {
+      const spec = structuredClone((await unpacked)[key]);
+      spec.data = unpack(spec.data);
+      for (const layer of spec.layer) if (layer.data) layer.data = unpack(layer.data);
       const result = await vegaEmbed(place, spec, {
         mode: "vega-lite", renderer: "svg", ast: true, config: config(),
         actions: { export: true, source: false, compiled: false, editor: false },

@@ -29,6 +29,13 @@ class HardwareCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Board or package power.
     form : str or None
         Such as ``"PCIe"``.
+    source_url : str or None
+        The vendor's page that the figures were compared with.
+    checked_on : str or None
+        The day of that, such as ``"2026-11-24"``; None: nobody has, and what is derived
+        from them is called unverified.
+    unverified : tuple of str
+        Fields that the page does not confirm.
     """
 
     sku: str
@@ -39,3 +46,11 @@ class HardwareCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     memory_bandwidth_bytes_per_s: float | None = None
     tdp_watts: float | None = None
     form: str | None = None
+    source_url: str | None = None
+    checked_on: str | None = None
+    unverified: tuple[str, ...] = ()
+
+    @property
+    def has_verified_peaks(self) -> bool:
+        """Whether the peaks were compared with what the vendor says."""
+        return self.checked_on is not None and "peak_ops_per_s" not in self.unverified

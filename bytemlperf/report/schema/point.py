@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 
 from bytemlperf.report.schema.distribution import Distribution, SeriesSecond
+from bytemlperf.report.schema.hand_over import HandOverReport, InputReport
 from bytemlperf.report.schema.load import LoadReport
 from bytemlperf.report.schema.overhead import OverheadReport
 from bytemlperf.report.schema.resources import ResourceReport
@@ -147,6 +148,11 @@ class Point(msgspec.Struct, frozen=True):
     threads : list of ThreadGroup
         Where the worker's threads were allowed to run, as read back from the kernel,
         and what they used of the window; empty where several processes loaded it.
+    hand_over : HandOverReport or None
+        How threads waited for each other; None in lanes, where they do not, and where
+        several processes loaded it.
+    inputs : InputReport or None
+        What the backend copied of its inputs; None where it does not tell.
     """
 
     batch_size: _Size
@@ -199,6 +205,8 @@ class Point(msgspec.Struct, frozen=True):
     resources: ResourceReport | None = None
     affinity: str | None = None
     threads: list[ThreadGroup] = []
+    hand_over: HandOverReport | None = None
+    inputs: InputReport | None = None
 
 
 class SkippedPoint(msgspec.Struct, frozen=True):
