@@ -61,9 +61,9 @@ def merge_points(
     Point
         Throughput is all samples over the window from the first part's first query to
         the last part's last answer. `invalid_reasons` are judged on the sums, and what
-        a part found for itself is kept. `peak_rss_bytes`, `cpu_percent` and counters are
-        sums; a second of `series` has the largest part's percentiles, for exact ones
-        cannot be had from them.
+        a part found for itself is kept. `peak_rss_bytes`, `cpu_percent` and counters
+        are sums; a second of `series` has the largest part's percentiles, for exact
+        ones cannot be had from them.
     """
     first = points[0]
     busy = [index for index, point in enumerate(points) if point.query_count]
