@@ -19,6 +19,7 @@ from bytemlperf.launch.variants import (
     run_variant,
 )
 from bytemlperf.report.schema import Point
+from bytemlperf.report.variants_table import unmeasured_probes
 from bytemlperf.statistics.order import loadgen_min_count
 from bytemlperf.statistics.search import Capacity, search_capacity
 from bytemlperf.statistics.slo import Verdict
@@ -107,7 +108,7 @@ def show_search(
                 f"rate took {fastest / 1e6:.3g} ms",
                 hint="a larger bound, or a faster configuration",
             )
-    return EXIT_UNMET
+    return EXIT_CODES["invalid"] if unmeasured_probes(runs.result) else EXIT_UNMET
 
 
 def _verdict(point: Point) -> tuple[Verdict, bool]:
@@ -124,7 +125,8 @@ def _verdict(point: Point) -> tuple[Verdict, bool]:
     if "missed" in verdicts:
         return "missed", False
     if "not shown" not in verdicts:
-        return "met", True
+        # What is no measurement shows nothing; repeated, it may be one.
+        return ("not shown" if point.invalid_reasons else "met"), True
     may_be_met = all(
         judgement.verdict == "met"
         or (
