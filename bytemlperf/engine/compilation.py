@@ -96,6 +96,7 @@ def compile_model(
     emitter: Emitter,
     *,
     sample: Sample | None = None,
+    shared: tuple[str, ...] = (),
     on_refused: Callable[[Compiled], None] | None = None,
 ) -> Compiled:
     """Run pre_optimize, segment, compile, tuning and get_best_batch_size.
@@ -116,6 +117,8 @@ def compile_model(
         Rows of one sample: a model that `pre_optimize` changed is run on it, and a
         backend that tunes has run by then. Without it only the one's format is looked
         at, and the other has only compiled.
+    shared : tuple of str
+        Inputs that are fed one sample's rows whatever the batch.
     on_refused : callable, optional
         Called with a compilation whose status is not one that can be run, before the
         error is raised, so that it is on record all the same.
@@ -155,7 +158,7 @@ def compile_model(
         and result.compile_status in RUNNABLE_STATUSES
     ):
         chain = _chain(backend, result, configs["model_info"])
-        tuned = _tuned(backend, configs, raw, chain, sample)
+        tuned = _tuned(backend, configs, raw, chain, sample, shared)
         if tuned is not None:
             configs, first_ns = tuned, duration_ns
             emitter.phase("compile", COMPILE_DEADLINE_SECONDS, "again, after tuning")
@@ -216,6 +219,7 @@ def _tuned(
     raw: dict[str, Any],
     predict: Predict,
     sample: Sample | None,
+    shared: tuple[str, ...],
 ) -> dict[str, Any] | None:
     """Let a backend tune after it has compiled and run; None if it changes nothing.
 
@@ -233,6 +237,7 @@ def _tuned(
             output_names=output_names(configs["model_info"]),
             loaded_batch_size=size,
             predict=predict,
+            shared=shared,
         )
         fitted.checked(sample)
         start_ns = now_ns()

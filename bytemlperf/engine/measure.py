@@ -168,6 +168,7 @@ class _Measurement:
                 name: array[: self._rows_per_sample[name]]
                 for name, array in self._arrays.items()
             },
+            shared=self._prepared.samples.shared,
             on_refused=lambda refused: self._record_compiled(backend, refused, None),
         )
         self._compiled = compiled

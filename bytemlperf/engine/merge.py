@@ -14,9 +14,9 @@ from functools import reduce
 import msgspec
 
 from bytemlperf.engine.merge_distributions import merge_distributions
-from bytemlperf.engine.merge_load import merge_load, merged_load_reasons
+from bytemlperf.engine.merge_load import merge_load
+from bytemlperf.engine.merge_reasons import merged_reasons
 from bytemlperf.engine.placement import Placement
-from bytemlperf.engine.validity import invalid_reasons
 from bytemlperf.report.blocks import blocks_table
 from bytemlperf.report.schema import (
     LatencyBlock,
@@ -39,6 +39,7 @@ def merge_points(
     placements: Sequence[Placement],
     clients: int,
     min_queries: int,
+    names: Sequence[str] | None = None,
 ) -> Point:
     """Put the shares of a point together.
 
@@ -52,14 +53,17 @@ def merge_points(
         Of the whole point.
     min_queries : int
         Fewer completed queries are too few.
+    names : sequence of str, optional
+        What each part is called where a reason is its own; default: process 0, ...
 
     Returns
     -------
     Point
         Throughput is all samples over the window from the first part's first query to
-        the last part's last answer. `peak_rss_bytes`, `cpu_percent` and counters are
-        sums; a second of `series` has the largest part's percentiles, for exact ones
-        cannot be had from them.
+        the last part's last answer. `invalid_reasons` are judged on the sums, and what
+        a part found for itself is kept. `peak_rss_bytes`, `cpu_percent` and counters
+        are sums; a second of `series` has the largest part's percentiles, for exact
+        ones cannot be had from them.
     """
     first = points[0]
     busy = [index for index, point in enumerate(points) if point.query_count]
@@ -85,7 +89,7 @@ def merge_points(
         batches.update(point.batch_sample_counts)
     batch_count = sum(batches.values())
     failed = sum(point.failed_count for point in points)
-    return msgspec.structs.replace(
+    whole = msgspec.structs.replace(
         first,
         clients=clients,
         query_count=queries,
@@ -119,22 +123,12 @@ def merge_points(
         ),
         series=_merge_series(points),
         load=load,
-        invalid_reasons=merged_load_reasons(load, merged["latency"])
-        + invalid_reasons(
-            latency=merged["latency"],
-            schedule_lag=merged["schedule_lag"],
-            wakeup=merged["wakeup"],
-            query_count=queries,
-            failed_count=failed,
-            min_query_count=min_queries,
-            overflow_count=sum(each.overflow_count for each in merged.values()),
-            statistics=None if changes else statistics,
-        ),
         blocks=blocks,
         statistics=statistics,
         resources=None,
         threads=[],
         hand_over=None,
+        overhead=None,
         inputs=None,
         warnings=_warnings(points, starts_ns, busy, window_ns),
         timeline_file=None,
@@ -156,6 +150,16 @@ def merge_points(
             )
             for point, began_ns, held in zip(points, starts_ns, placements, strict=True)
         ],
+    )
+    return msgspec.structs.replace(
+        whole,
+        invalid_reasons=merged_reasons(
+            whole,
+            points,
+            names or [f"process {number}" for number in range(len(points))],
+            min_queries=min_queries,
+            statistics=None if changes else statistics,
+        ),
     )
 
 

@@ -80,6 +80,9 @@ def serve_part(
         if backend.need_quant
         else None,
         emitter,
+        # As in the process that leads: what tunes by a pilot must tune the same here.
+        sample={name: array[: rows_per_sample[name]] for name, array in arrays.items()},
+        shared=prepared.samples.shared,
     )
 
     def wait_for_start() -> int:

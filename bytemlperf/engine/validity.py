@@ -11,6 +11,7 @@ from bytemlperf.statistics.steadiness import DRIFT_SHARE, UNSTABLE_SHARE, Drift
 
 __all__ = [
     "MAX_HARNESS_SHARE",
+    "TOO_FEW",
     "harness_share",
     "invalid_reasons",
     "unsteady_warning",
@@ -19,6 +20,8 @@ __all__ = [
 # Our own part of the mean round trip above which a number says more about us than
 # about the system under test.
 MAX_HARNESS_SHARE = 0.10
+# How the reason begins by which the sums of several processes may find enough.
+TOO_FEW = "too few queries"
 
 
 def harness_share(
@@ -82,7 +85,7 @@ def invalid_reasons(
     if failed_count:
         reasons.append(f"{failed_count} of {query_count + failed_count} queries failed")
     if query_count < min_query_count:
-        reasons.append(f"too few queries: {query_count} of at least {min_query_count}")
+        reasons.append(f"{TOO_FEW}: {query_count} of at least {min_query_count}")
     share = harness_share(latency, schedule_lag, wakeup)
     if share > MAX_HARNESS_SHARE:
         reasons.append(

@@ -112,17 +112,17 @@ def _merged(points: list[Point], results: Sequence[TaskResult]) -> Point:
     """Merge one batch size's points, each part under its machine's name."""
     clients = sum(point.clients for point in points)
     together = [msgspec.structs.replace(point, window_start_ns=0) for point in points]
+    names = [f"result {number}" for number in range(1, len(points) + 1)]
     merged = merge_points(
         together,
         placements=[Placement()] * len(points),
         clients=clients,
         min_queries=min(MIN_QUERIES, clients * points[0].iterations),
+        names=names,
     )
     parts = [
-        msgspec.structs.replace(inner, host=f"result {number}")
-        for number, (point, part) in enumerate(
-            zip(points, merged.parts, strict=True), start=1
-        )
+        msgspec.structs.replace(inner, host=name)
+        for name, point, part in zip(names, points, merged.parts, strict=True)
         for inner in point.parts or [part]
     ]
     return msgspec.structs.replace(merged, parts=parts, window_start_ns=0)

@@ -176,6 +176,34 @@ def test_a_pilot_that_fails_is_named(answers, error, complaint):
     assert backend.told == []
 
 
+class Prompter(Tuner):
+    """Scores samples against prompts, of which every batch has one set."""
+
+    def predict(self, data):
+        if data["prompts"].shape != (3, 4):
+            raise ValueError(f"{data['prompts'].shape[0]} prompts, compiled for 3")
+        return self._answer("predict", {"y": data["x"] @ data["prompts"].T})
+
+
+def test_a_pilot_is_fed_what_samples_share_once():
+    """Whatever batch is loaded: as in every later phase."""
+    backend = Prompter()
+    compile_model(
+        backend,
+        configs() | {"model_info": {"inputs": "x,prompts", "outputs": "y"}},
+        (1, 4),
+        None,
+        Emitter(io.BytesIO()),
+        sample={
+            "x": np.ones((1, 4), np.float32),
+            "prompts": np.ones((3, 4), np.float32),
+        },
+        shared=("prompts",),
+    )
+    (told,) = backend.told
+    assert told["batch_size"] == 2
+
+
 def test_own_batch_sizes_win():
     """A backend's best batch sizes replace the workload's, each once."""
     assert compiled_by(Recorder(get_best_batch_size=[8, 2, 8])).batch_sizes == (8, 2)

@@ -13,6 +13,7 @@ from bytemlperf.engine.merge import merge_points
 from bytemlperf.engine.merge_distributions import merge_distributions
 from bytemlperf.engine.placement import Placement
 from bytemlperf.engine.point import distribution
+from bytemlperf.engine.validity import invalid_reasons
 from bytemlperf.errors import ConfigError
 from bytemlperf.report.schema import Point
 from bytemlperf.runtime import Histogram
@@ -86,6 +87,62 @@ def test_the_verdict_is_of_the_whole():
     short = merge_points(few, min_queries=9, **arguments)
     assert not any("too few" in text for text in enough.invalid_reasons)
     assert any("8 of at least 9" in text for text in short.invalid_reasons)
+
+
+def share(lag_ns: int = 1000, failed_count: int = 0) -> Point:
+    """40 queries of 1 ms, each so late."""
+    late = distribution(Histogram.from_values([lag_ns] * 40))
+    return point(
+        [10**6] * 40,
+        10**9,
+        failed_count=failed_count,
+        schedule_lag=late,
+        wakeup=distribution(Histogram.from_values([1000] * 40)),
+    )
+
+
+WROTE = "NULL.predict wrote to its input 'x' (row 3 has changed)"
+
+
+@pytest.mark.parametrize(
+    "own", [WROTE, "a query failed in the warm-up: OSError: lost", "harness-limited: x"]
+)
+def test_what_a_part_found_for_itself_is_kept(own):
+    """No sum takes back an input that was written to: the part is named."""
+    shares = [share(), share()]
+    shares[1] = msgspec.structs.replace(shares[1], invalid_reasons=[own])
+    arguments = {"placements": [Placement()] * 2, "clients": 2, "min_queries": 8}
+    merged = merge_points(shares, **arguments)
+    assert merged.invalid_reasons == [f"process 1: {own}"]
+    # And once more, of what is itself of several processes.
+    machines = merge_points([shares[0], merged], **arguments, names=["here", "there"])
+    assert machines.invalid_reasons == [f"there: process 1: {own}"]
+
+
+def test_what_the_figures_say_is_judged_on_the_sums():
+    """Reasons that rules gave a part are of its figures: they are given anew, once."""
+    shares = [
+        msgspec.structs.replace(
+            each,
+            invalid_reasons=invalid_reasons(
+                latency=each.latency,
+                schedule_lag=each.schedule_lag,
+                wakeup=each.wakeup,
+                query_count=each.query_count,
+                failed_count=each.failed_count,
+                min_query_count=50,
+                overflow_count=0,
+            ),
+        )
+        for each in (share(), share(150_000, failed_count=2))
+    ]
+    assert [reason.partition(":")[0] for reason in shares[1].invalid_reasons] == [
+        "2 of 42 queries failed", "too few queries", "harness-limited",
+    ]  # fmt: skip
+    merged = merge_points(
+        shares, placements=[Placement()] * 2, clients=2, min_queries=50
+    )
+    assert merged.invalid_reasons == ["2 of 82 queries failed"]
 
 
 def test_the_worst_end_is_the_end():

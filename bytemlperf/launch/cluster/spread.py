@@ -297,6 +297,7 @@ def merge_hosts(
         placements=[Placement()] * len(shifted),
         clients=clients,
         min_queries=min_queries,
+        names=[host.name for host in hosts],
     )
     parts = []
     for point, part, host in zip(shifted, merged.parts, hosts, strict=True):
