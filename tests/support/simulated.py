@@ -21,7 +21,7 @@ def recording_of(
     *,
     rate_qps: float | None = None,
     schedule_seed: int = 0,
-    block_count: int = 32,
+    block_count: int = 16,
     failed_count: int = 0,
     is_unstable: bool = False,
     dropped_count: int = 0,
