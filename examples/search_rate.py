@@ -23,6 +23,7 @@ from bytemlperf.runtime import (
     Recording,
     Scenario,
     Server,
+    WarmUp,
     ab,
     run,
     search,
@@ -46,6 +47,7 @@ async def load(scenario: Scenario, max_batch: int, schedule_seed: int = 0) -> Re
         scenario=scenario,
         batching=Batching(max_batch=max_batch),
         schedule_seed=schedule_seed,
+        warm_up=WarmUp(max_queries=200),
     )
 
 
