@@ -54,6 +54,8 @@ app = App(
     usage="Usage: python -m bytemlperf [VERB] --tasks all --hardware_type CPU",
     # The original's spelling; the parser takes dashes for underscores as well.
     default_parameter=Parameter(name_transform=lambda name: name),
+    # Else whatever answers, a verb of a verb too, ends this process itself.
+    result_action="return_value",
     exit_on_error=False,
     print_error=False,
 )
@@ -109,6 +111,7 @@ def run(argv: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception:
+        # Whatever the tree of our errors does not know is a bug, and is said to be.
         traceback.print_exc()
         print("bytemlperf: this is our own bug; please report it", file=sys.stderr)
         return EXIT_INTERNAL

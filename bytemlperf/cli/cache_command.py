@@ -16,7 +16,6 @@ SECONDS_A_DAY = 86_400
 cache_contents = App(
     name="cache",
     help="List or remove built models, samples and references.",
-    result_action="return_value",
     default_parameter=Parameter(name_transform=lambda name: name),
 )
 

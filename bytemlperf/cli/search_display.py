@@ -19,6 +19,7 @@ from bytemlperf.launch.variants import (
     run_variant,
 )
 from bytemlperf.report.schema import Point
+from bytemlperf.report.variants_table import unmeasured_probes
 from bytemlperf.statistics.probing import (
     ProbeOutcome,
     ProbeRequest,
@@ -102,7 +103,7 @@ def show_search(
                 f"rate took {fastest / 1e6:.3g} ms",
                 hint="a larger bound, or a faster configuration",
             )
-    return EXIT_UNMET
+    return EXIT_CODES["invalid"] if unmeasured_probes(runs.result) else EXIT_UNMET
 
 
 def _outcome(point: Point) -> ProbeOutcome:
@@ -112,8 +113,8 @@ def _outcome(point: Point) -> ProbeOutcome:
         point.statistics,
         failed_count=point.failed_count,
         lost_count=(load.refused_count or 0) + (load.dropped_count or 0) if load else 0,
-        starved_count=(load.starved_count or 0) if load else 0,
         is_unstable=load is not None and bool(load.is_unstable),
+        is_invalid=bool(point.invalid_reasons),
     )
 
 

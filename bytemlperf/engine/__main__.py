@@ -91,6 +91,7 @@ def main() -> int:
             traceback.print_exc()
             _fail(emitter, type(error).__name__, error.message, error)
         except Exception as error:
+            # The last one who can tell the launcher why this process ends.
             traceback.print_exc()
             _fail(emitter, type(error).__name__, f"unexpected: {error}", error)
         else:

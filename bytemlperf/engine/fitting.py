@@ -219,6 +219,7 @@ class FittedPredict:
         except PredictError:
             raise
         except Exception as error:
+            # As of every call into a vendor's code: anything.
             raise PredictError(
                 f"{who}.predict raised {type(error).__name__} on {count} samples: "
                 f"{error}{_explained(error)}"

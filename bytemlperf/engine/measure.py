@@ -3,6 +3,9 @@
 Input: a `MeasureJob`. Output: events, each on disk before the next phase. A failing
 accuracy, numeric or batch-size phase is reported and the rest goes on; a failing
 compile ends the task.
+
+It is long because it is the order of the phases, each of which is a module of its own:
+what one leaves for the next, and what is on disk between them, is seen in one place.
 """
 
 from __future__ import annotations
@@ -355,6 +358,8 @@ class _Measurement:
                         )
                 emitter.record(PointDone(point))
             except Exception as error:
+                # Vendor's or ours: it costs this point, is on record with its
+                # traceback, and the next one begins anew.
                 self._record_failure(error, batch_size)
                 loaded = None
                 continue
@@ -407,6 +412,7 @@ class _Measurement:
             if event is not None:
                 self._emitter.record(event)
         except Exception as error:
+            # As of a point: it costs this phase, and is on record.
             self._record_failure(error, None)
 
     def _record_failure(self, error: Exception, batch_size: int | None) -> None:

@@ -54,7 +54,8 @@ def merge_points(
     min_queries : int
         Fewer completed queries are too few.
     names : sequence of str, optional
-        What each part is called where a reason is its own; default: process 0, ...
+        What each part is called where a reason or a warning is its own; default:
+        process 0, ...
 
     Returns
     -------
@@ -66,6 +67,7 @@ def merge_points(
         ones cannot be had from them.
     """
     first = points[0]
+    called = names or [f"process {number}" for number in range(len(points))]
     busy = [index for index, point in enumerate(points) if point.query_count]
     starts_ns = [point.window_start_ns for point in points]
     start_ns = min((starts_ns[index] for index in busy), default=starts_ns[0])
@@ -130,7 +132,7 @@ def merge_points(
         hand_over=None,
         overhead=None,
         inputs=None,
-        warnings=_warnings(points, starts_ns, busy, window_ns),
+        warnings=_warnings(points, called, starts_ns, busy, window_ns),
         timeline_file=None,
         errors=[error for point in points for error in point.errors],
         parts=[
@@ -156,7 +158,7 @@ def merge_points(
         invalid_reasons=merged_reasons(
             whole,
             points,
-            names or [f"process {number}" for number in range(len(points))],
+            called,
             min_queries=min_queries,
             statistics=None if changes else statistics,
         ),
@@ -271,13 +273,19 @@ def _merge_series(points: Sequence[Point]) -> list[SeriesSecond]:
 
 def _warnings(
     points: Sequence[Point],
+    names: Sequence[str],
     starts_ns: Sequence[int],
     busy: Sequence[int],
     window_ns: int,
 ) -> list[str]:
     """Keep what the parts warn of, and add what only the whole shows."""
+    said_by = Counter(text for point in points for text in set(point.warnings))
     texts = list(
-        dict.fromkeys(warning for point in points for warning in point.warnings)
+        dict.fromkeys(
+            text if said_by[text] == len(points) else f"{name}: {text}"
+            for point, name in zip(points, names, strict=True)
+            for text in point.warnings
+        )
     )
     if window_ns and len(busy) > 1:
         common_ns = min(

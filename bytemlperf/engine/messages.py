@@ -3,6 +3,9 @@
 Input: values. Output: length-framed msgspec (MessagePack) bytes on a pipe: four bytes
 of length, big-endian, then the body. A job goes down once, and a `Recorded` for every
 event that reached the disk; events come up until `Finished` or `Failed`.
+
+It is long because a protocol is read as a whole: every message of it is here, and next
+to nothing else.
 """
 
 from __future__ import annotations

@@ -90,6 +90,8 @@ def _onnx(info: ModelInfo, path: Path, sample: Feeds) -> UserReference | str:
         plain = _onnx_plain(info, path)
         expected = plain(sample)
     except Exception as error:
+        # The user's file in a library whose exceptions share no base of their own: a
+        # reference is a help, and a run without one is as good.
         return (
             "no reference: ONNX Runtime does not run the file: "
             f"{type(error).__name__}: {_first_line(error)}"
@@ -177,6 +179,7 @@ def _torchscript(info: ModelInfo, path: Path, sample: Feeds) -> UserReference | 
 
         found = answer(sample)
     except Exception as error:
+        # The user's module runs its own code, which raises anything.
         return (
             "no reference: the TorchScript module does not run in float64: "
             f"{type(error).__name__}: {_first_line(error)}"

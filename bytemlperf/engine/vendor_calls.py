@@ -47,6 +47,7 @@ def vendor_call(
     except BackendError:
         raise
     except Exception as error:
+        # A vendor's code raises anything; whose call it was is what has to be known.
         raise error_type(
             f"{hardware_type}.{method} raised {type(error).__name__}: {error}"
         ) from error

@@ -2,6 +2,9 @@
 
 Input: a `SessionRequest`. Output: an `InvocationIndex`, and below the output folder one
 result for each task. Nothing here knows what a task measures or how a display looks.
+
+It is long, but one walk over hardware types and tasks: what was opened on the way, and
+the index that every way out leaves, are its state.
 """
 
 from __future__ import annotations

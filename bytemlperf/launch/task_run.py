@@ -3,6 +3,9 @@
 Input: a task, where its workers run, and what was prepared. Output: a `TaskResult`, on
 disk at every moment. A worker that dies or hangs costs the point in flight: a new one
 goes on with the rest, as long as each death brings the task forward.
+
+It is long, but one state: whatever is recorded, warned of or failed goes through the
+same journal, from which the result is published.
 """
 
 from __future__ import annotations

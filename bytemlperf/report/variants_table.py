@@ -17,7 +17,7 @@ from bytemlperf.report.text_table import TextColumn, TextTable
 from bytemlperf.report.units import format_duration_ns, format_rate
 from bytemlperf.statistics.search import Capacity
 
-__all__ = ["variants_notes", "variants_table", "variants_view"]
+__all__ = ["unmeasured_probes", "variants_notes", "variants_table", "variants_view"]
 
 
 def variants_view(result: VariantsResult) -> RenderableType:
@@ -149,8 +149,43 @@ def variants_notes(result: VariantsResult) -> Iterator[str]:
         yield "best: none of them is valid and meets the objectives"
     if result.capacity is not None:
         yield _capacity(result.capacity)
+        if unmeasured := unmeasured_probes(result):
+            reasons = dict.fromkeys(
+                clean_line(reason.partition(":")[0])
+                for each in unmeasured
+                for point in each.points
+                for reason in point.invalid_reasons
+            )
+            yield (
+                f"undecided: {', '.join(each.name for each in unmeasured)} INVALID "
+                f"({', '.join(reasons)}); what is no measurement shows nothing, so "
+                "those rates count as not met"
+            )
     if not result.is_complete:
         yield "not complete: --resume goes on with what is left"
+
+
+def unmeasured_probes(result: VariantsResult) -> list[Variant]:
+    """Return the runs of a search that show nothing because they are no measurement.
+
+    Parameters
+    ----------
+    result : VariantsResult
+        Of any kind.
+
+    Returns
+    -------
+    list of Variant
+        INVALID ones at a rate that was not shown to be met nor to be missed.
+    """
+    probes = result.capacity.probes if result.capacity else []
+    undecided = {f"{each.rate:.6g}" for each in probes if each.verdict == "not shown"}
+    return [
+        each
+        for each in result.variants
+        if each.settings.get("rate") in undecided
+        and any(point.invalid_reasons for point in each.points)
+    ]
 
 
 def _capacity(capacity: Capacity) -> str:

@@ -149,8 +149,9 @@ def outcome_of(measured: Measured) -> ProbeOutcome:
         measured.statistics,
         failed_count=measured.recording.failed_count,
         lost_count=load.refused_count + load.dropped_count if load else 0,
-        starved_count=load.starved_count if load else 0,
         is_unstable=load is not None and load.is_unstable,
+        # Queries that we could not issue: it was not the rate asked for.
+        is_invalid=load is not None and load.starved_count > 0,
     )
 
 

@@ -2,6 +2,9 @@
 
 The queue, the rows in flight, the rings back and the gather buffers belong here. It
 knows tensors as bytes with a name; it refuses to know the scenario.
+
+It is long, but one life: what starts, stops, abandons and survives a fork must agree on
+what there is to end, in one order.
 """
 
 from __future__ import annotations

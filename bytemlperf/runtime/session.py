@@ -1,6 +1,9 @@
 """One run from its open pipeline to its recording: warm up, measure, record.
 
 It puts the stages in order; it refuses to load samples and to write files.
+
+It is long because what a run says of itself, its `Recording`, is gathered from every
+stage it put in order, field by field, in one place.
 """
 
 from __future__ import annotations

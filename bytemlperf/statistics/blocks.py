@@ -4,6 +4,9 @@ Input: for each block of a run, its length, its queries and their latencies in c
 Output: estimates with intervals. A queue makes latencies alike over many queries, so
 that n of them say less than n independent ones; the spread between long enough blocks
 says how much less.
+
+It is long, but one derivation: rates, means and quantiles share the joining of blocks
+and what autocorrelation is left; half of it is what each step assumes.
 """
 
 from __future__ import annotations

@@ -3,6 +3,9 @@
 Input: blocks of time of two runs, or of several runs of each. Output: for each metric
 its ratio, its interval, a p-value corrected for their number, and a word. It compares
 logarithms: a ratio of 2 and one of 1/2 are equally far from 1.
+
+It is long, but one derivation, from blocks to a word; half of it is what each step
+assumes.
 """
 
 from __future__ import annotations

@@ -65,8 +65,8 @@ def judge_probe(
     *,
     failed_count: int = 0,
     lost_count: int = 0,
-    starved_count: int = 0,
     is_unstable: bool = False,
+    is_invalid: bool = False,
 ) -> ProbeOutcome:
     """Judge a run at a rate.
 
@@ -78,10 +78,10 @@ def judge_probe(
         Queries that predict failed to answer.
     lost_count : int, default 0
         Queries that found the queue full, or were still queued at the end.
-    starved_count : int, default 0
-        Queries that we ourselves could not issue: then it was not the rate asked for.
     is_unstable : bool, default False
         Whether the backlog grew all along.
+    is_invalid : bool, default False
+        Whether it is no measurement, for another reason than these.
 
     Returns
     -------
@@ -95,10 +95,9 @@ def judge_probe(
     verdicts = {judgement.verdict for judgement in statistics.slos}
     if "missed" in verdicts:
         return ProbeOutcome("missed")
-    if starved_count:
-        return ProbeOutcome("not shown")
     if "not shown" not in verdicts:
-        return ProbeOutcome("met", may_be_met=True)
+        # What is no measurement shows nothing; repeated, it may be one.
+        return ProbeOutcome("not shown" if is_invalid else "met", may_be_met=True)
     may_be_met = all(
         judgement.verdict == "met"
         or (

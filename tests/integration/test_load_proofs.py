@@ -117,11 +117,13 @@ def test_a_stall_is_seen_by_who_was_due_in_it():
 
 @pytest.mark.skipif(not loadgen.is_installed(), reason=loadgen.LOADGEN_ABSENT)
 def test_loadgen_measures_the_same_thing():
-    """Both report what the server's log says, and what handing over adds to it.
+    """Neither reports less than its server's log says, at any percentile.
 
-    A percentile of latencies that are each between two bounds is between the bounds'
-    percentiles, so this is exact: the lower one is from issue, or due, to the end of
-    the service; the upper one goes on to the begin of the next.
+    A latency lasts from issue, or due, to at least the end of its service, so that its
+    percentiles are at least the log's: exact, without statistics. From above nothing is
+    asserted here: what handing over adds depends on the machine, and is shown by
+    `python -m benchmarks.theory`. Our rows are bounded from above one by one in
+    `test_every_latency_is_the_servers_own`; LoadGen's are not read.
     """
     found = theory.agree(150, mean_ns=SERVICE_NS)
     assert {each.scenario for each in found} == {

@@ -119,6 +119,19 @@ def test_what_a_part_found_for_itself_is_kept(own):
     assert machines.invalid_reasons == [f"there: process 1: {own}"]
 
 
+def test_a_warning_is_of_the_part_that_gave_it_unless_all_did():
+    """A leak in one process is not one in each; what all say is said once."""
+    leak, busy = "NULL: memory grew throughout the point", "service had not settled"
+    shares = [
+        msgspec.structs.replace(share(), warnings=[busy]),
+        msgspec.structs.replace(share(), warnings=[leak, busy]),
+    ]
+    merged = merge_points(
+        shares, placements=[Placement()] * 2, clients=2, min_queries=8
+    )
+    assert merged.warnings == [busy, f"process 1: {leak}"]
+
+
 def test_what_the_figures_say_is_judged_on_the_sums():
     """Reasons that rules gave a part are of its figures: they are given anew, once."""
     shares = [

@@ -114,21 +114,13 @@ def test_the_table_shows_only_what_is_known():
     assert overhead_table([]) is None
 
 
-def command(*arguments: str) -> int:
-    """Run a command line here; the parser ends a successful one by itself."""
-    try:
-        return run(arguments)
-    except SystemExit as end:
-        return end.code
-
-
 def test_the_verb_measures_and_judges(capsys):
     """JSON has a row for each batch size; a load beyond the harness is exit code 4."""
     brief = ("overhead", "--duration", "0.02")
-    assert command(*brief, "--batch_sizes", "1,4", "--json") == 0
+    assert run((*brief, "--batch_sizes", "1,4", "--json")) == 0
     assert list(json.loads(capsys.readouterr().out)) == ["1", "4"]
-    assert command(*brief, "--scenario", "server", "--rate", "1000") == 0
+    assert run((*brief, "--scenario", "server", "--rate", "1000")) == 0
     assert "server on a predict that does nothing" in capsys.readouterr().out
-    assert command("overhead", "--clients", "0") == 2
-    assert command("overhead", "--scenario", "server") == 2
+    assert run(("overhead", "--clients", "0")) == 2
+    assert run(("overhead", "--scenario", "server")) == 2
     assert "needs rate" in capsys.readouterr().err

@@ -24,6 +24,7 @@ from bytemlperf.report.page.view import page_view
 from bytemlperf.report.schema import LoadReport, OverheadReport
 from bytemlperf.report.schema.variants import Variant, VariantPoint, VariantsResult
 from bytemlperf.report.storage import VARIANTS_NAME, OutFolder, write_json_atomic
+from bytemlperf.report.variants_table import unmeasured_probes, variants_notes
 from bytemlperf.statistics.search import Capacity, Probe
 from bytemlperf.statistics.slo import parse_slos
 
@@ -121,6 +122,31 @@ def test_a_search_shows_every_probe_its_bound_and_its_capacity():
     assert [{"from": 100.0, "to": 400.0}] in own
     assert [{"slo": "p99<=20ms", "bound": 20.0}] in own
     assert "probe 2: 400 queries/s, p99 40 ms, missed" in drawn.summary
+
+
+def test_probes_that_are_no_measurement_are_named():
+    """Only where they left a rate undecided; a probe that was missed is no matter."""
+    assert unmeasured_probes(search()) == []
+    assert unmeasured_probes(variants("sweep", {"a": variant_point(300)})) == []
+    undecided = msgspec.structs.replace(
+        search(),
+        capacity=Capacity(
+            100.0,
+            None,
+            [
+                Probe(100.0, "met", "bracket"),
+                Probe(400.0, "missed", "bracket"),
+                Probe(200.0, "not shown", "bisect"),
+                Probe(300.0, "not shown", "bisect"),
+            ],
+            "precision",
+        ),
+    )
+    assert [each.name for each in unmeasured_probes(undecided)] == ["probe-04"]
+    (note,) = [
+        line for line in variants_notes(undecided) if line.startswith("undecided")
+    ]
+    assert note.startswith("undecided: probe-04 INVALID (harness-limited); what is no")
 
 
 def test_a_probe_with_too_few_queries_is_named_and_not_drawn():

@@ -162,6 +162,7 @@ def errors(subject: Subject) -> str:
         try:
             answer = backend.predict(data)
         except Exception as error:
+            # Any kind is right: the rule is that something is raised.
             kinds.append(type(error).__name__)
         else:
             raise RuleBrokenError(f"{what} it answered {', '.join(answer)}")
@@ -205,6 +206,7 @@ def _in_threads(calls: list[Callable[[], Any]]) -> list[Any]:
         try:
             outcomes[index] = calls[index]()
         except Exception as error:
+            # Not to be lost with its thread: the caller raises it again.
             failures.append(error)
 
     workers = [

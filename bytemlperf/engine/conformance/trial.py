@@ -67,6 +67,7 @@ def try_rule(rule: Rule, subject: Subject) -> RuleOutcome:
     except RuleBrokenError as broken:
         return rule_outcome(rule, "broken", str(broken))
     except Exception as error:
+        # The backend's, whatever it is: that is what a rule finds out.
         lines = traceback.format_exception(error)
         return rule_outcome(
             rule,

@@ -2,6 +2,8 @@
 
 Input: sizes. Output: PyTorch modules. Attention is written out as products and a
 softmax. Functions make the classes, because their base is PyTorch's.
+
+It is long because three models are here, which are put together from the same blocks.
 """
 
 from __future__ import annotations
