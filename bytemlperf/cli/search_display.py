@@ -20,19 +20,17 @@ from bytemlperf.launch.variants import (
 )
 from bytemlperf.report.schema import Point
 from bytemlperf.report.variants_table import unmeasured_probes
-from bytemlperf.statistics.order import loadgen_min_count
-from bytemlperf.statistics.search import Capacity, search_capacity
-from bytemlperf.statistics.slo import Verdict
+from bytemlperf.statistics.probing import (
+    ProbeOutcome,
+    ProbeRequest,
+    judge_probe,
+    probe_steps,
+)
+from bytemlperf.statistics.search import Capacity, driven
 
 __all__ = ["show_search"]
 
-# A probe that is not shown to meet its objectives, but may, is repeated so much longer.
-LONGER = 3.0
-# A probe may take so many times the time of a point to see enough queries.
-MAX_STRETCH = 6.0
 START_SHARE = 0.5
-# Queries over a bound that a probe's length leaves room for.
-SPARE_QUERIES = 3
 
 
 def show_search(
@@ -51,37 +49,34 @@ def show_search(
     def work(runs: VariantRuns) -> None:
         start = start_rate or _saturation(request, runs) * START_SHARE
 
-        def run_probe(rate: float, stretch: float) -> tuple[Verdict, bool]:
-            number = len(runs.result.variants) + 1
-            seconds = _probe_seconds(request, rate) * stretch
+        def run_probe(asked: ProbeRequest) -> ProbeOutcome:
             settings = {
-                "rate": f"{rate:.6g}",
-                "schedule_seed": str(number),
-                "point_seconds": f"{seconds:.4g}",
+                "rate": f"{asked.rate_qps:.6g}",
+                "schedule_seed": str(asked.number),
+                "point_seconds": f"{asked.seconds:.4g}",
             }
-            _, results = runs.run(settings, f"probe-{number:02d}")
+            _, results = runs.run(settings, f"probe-{asked.number:02d}")
             points = [point for result in results for point in result.points]
             if not points:
                 failures = [each for result in results for each in result.failures]
                 raise BackendError(
-                    f"the probe at {rate:.4g} queries/s measured nothing: "
+                    f"the probe at {asked.rate_qps:.4g} queries/s measured nothing: "
                     + (failures[0].message if failures else "see its result")
                 )
             last[:] = points
-            return _verdict(points[0])
+            return _outcome(points[0])
 
-        def probe(rate: float) -> Verdict:
-            verdict, may_be_met = run_probe(rate, 1.0)
-            if verdict == "not shown" and may_be_met:
-                verdict, _ = run_probe(rate, LONGER)
-            return verdict
-
-        capacity = search_capacity(
-            probe,
-            start=start,
-            limit=max_rate or math.inf,
-            precision=precision,
-            max_probes=max_probes,
+        task = request.tasks[0].workload
+        capacity = driven(
+            probe_steps(
+                request.slos,
+                seconds=task.point_seconds or request.point_seconds or 10.0,
+                start=start,
+                limit=max_rate or math.inf,
+                precision=precision,
+                max_probes=max_probes,
+            ),
+            run_probe,
         )
         runs.update(capacity=capacity, best=_best(runs, capacity), is_complete=True)
 
@@ -111,43 +106,16 @@ def show_search(
     return EXIT_CODES["invalid"] if unmeasured_probes(runs.result) else EXIT_UNMET
 
 
-def _verdict(point: Point) -> tuple[Verdict, bool]:
-    """Judge a probe: its verdict, and whether a longer one might still meet it."""
+def _outcome(point: Point) -> ProbeOutcome:
+    """Say what a probe shows."""
     load = point.load
-    if load is not None and (load.is_unstable or load.refused_count):
-        return "missed", False
-    if point.failed_count or point.statistics is None:
-        return "missed", False
-    if point.statistics.steadiness.verdict == "unstable":
-        return "missed", False
-    judgements = point.statistics.slos
-    verdicts = {judgement.verdict for judgement in judgements}
-    if "missed" in verdicts:
-        return "missed", False
-    if "not shown" not in verdicts:
-        # What is no measurement shows nothing; repeated, it may be one.
-        return ("not shown" if point.invalid_reasons else "met"), True
-    may_be_met = all(
-        judgement.verdict == "met"
-        or (
-            judgement.value >= judgement.slo.bound
-            if judgement.slo.metric == "qps"
-            else judgement.value <= judgement.slo.bound
-        )
-        for judgement in judgements
+    return judge_probe(
+        point.statistics,
+        failed_count=point.failed_count,
+        lost_count=(load.refused_count or 0) + (load.dropped_count or 0) if load else 0,
+        is_unstable=load is not None and bool(load.is_unstable),
+        is_invalid=bool(point.invalid_reasons),
     )
-    return "not shown", may_be_met
-
-
-def _probe_seconds(request: SessionRequest, rate: float) -> float:
-    """Return how long a probe must be to be able to show its objectives."""
-    base = request.tasks[0].workload.point_seconds or request.point_seconds or 10.0
-    needed = [
-        loadgen_min_count(SPARE_QUERIES, slo.percentile) / rate
-        for slo in request.slos
-        if slo.percentile is not None
-    ]
-    return min(base * MAX_STRETCH, max([base, *needed]))
 
 
 def _saturation(request: SessionRequest, runs: VariantRuns) -> float:

@@ -29,7 +29,7 @@ from bytemlperf.report.storage import (
     OutFolder,
     read_variants,
 )
-from bytemlperf.statistics.search import best_settings, grid
+from bytemlperf.statistics.search import driven, goal_score, grid, tuning_steps
 
 __all__ = [
     "ab_runs",
@@ -134,7 +134,7 @@ def show_tuning(
             runs.update(best=best)
             return score
 
-        best_settings(evaluate, axes, max_trials=max_runs)
+        driven(tuning_steps(axes, max_trials=max_runs), evaluate)
         runs.update(is_complete=True)
 
     bounds = ", ".join(slo.text for slo in request.slos)
@@ -193,8 +193,6 @@ def _exit_code(runs: VariantRuns) -> int:
 def _score(results: Sequence[TaskResult], goal: str) -> float | None:
     """Return how good a run is, over its points; None if it is not usable."""
     from bytemlperf.report.blocks import point_table
-    from bytemlperf.statistics.blocks import quantile_estimate
-    from bytemlperf.statistics.comparison import metric_percentile
 
     scores = []
     for point in (point for result in results for point in result.points):
@@ -203,12 +201,12 @@ def _score(results: Sequence[TaskResult], goal: str) -> float | None:
             continue
         if any(judgement.verdict != "met" for judgement in said.slos):
             continue
-        percentile = metric_percentile(goal)
-        if percentile is not None:
-            found = quantile_estimate(point_table(point), percentile)
-            scores.append(-float(found.value_ns))
-        elif goal == "mean":
-            scores.append(-point.latency.mean_ns)
-        else:
-            scores.append(point.throughput_samples_per_s)
+        scores.append(
+            goal_score(
+                goal,
+                point_table(point),
+                samples_per_s=point.throughput_samples_per_s,
+                mean_ns=point.latency.mean_ns,
+            )
+        )
     return max(scores, default=None)

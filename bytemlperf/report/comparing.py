@@ -24,6 +24,7 @@ from bytemlperf.report.schema.comparison import (
 from bytemlperf.statistics.comparison import (
     METRICS,
     MIN_EFFECT,
+    assumed_noise,
     compare_runs,
     judge_comparisons,
     metric_percentile,
@@ -33,12 +34,6 @@ from bytemlperf.statistics.gate import GateRule, check_gate
 __all__ = ["compare_results"]
 
 MAX_NAMED = 8
-# Where fewer than three runs a side say nothing of the noise between runs, and it was
-# never measured on this host, so much is taken for granted (standard deviation of the
-# logarithm); of the tail more.
-ASSUMED_NOISE = 0.02
-ASSUMED_TAIL_NOISE = 0.05
-TAIL_PERCENTILE = 99
 
 
 class _Run(msgspec.Struct, frozen=True):
@@ -128,7 +123,7 @@ def compare_results(
             "the runs are not comparable: " + _some(faults),
             hint="--force compares them all the same, and says so",
         )
-    noise = dict(run_noise) if run_noise is not None else _assumed_noise(wanted)
+    noise = dict(run_noise) if run_noise is not None else assumed_noise(wanted)
     judged = judge_comparisons(
         [
             compare_runs(
@@ -170,17 +165,6 @@ def compare_results(
         run_noise=noise,
         is_noise_assumed=run_noise is None,
     )
-
-
-def _assumed_noise(metrics: Sequence[str]) -> dict[str, float]:
-    return {
-        metric: (
-            ASSUMED_TAIL_NOISE
-            if (metric_percentile(metric) or 0) >= TAIL_PERCENTILE
-            else ASSUMED_NOISE
-        )
-        for metric in metrics
-    }
 
 
 def _runs(collected: Sequence[Collected], groups: Mapping[str, str]) -> list[_Run]:

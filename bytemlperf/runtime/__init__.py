@@ -1,14 +1,17 @@
 """The load generator and scheduler: public, embeddable, for any asyncio program.
 
-`run` load-tests a predict function and hands back a `Recording`; `Scheduler` batches
-the concurrent calls of a long-lived program. It knows no model, report or framework.
+`run` load-tests a predict function and hands back a `Recording`; `search`, `sweep`,
+`tune` and `ab` make several such runs and say what they show; `Scheduler` batches the
+concurrent calls of a long-lived program. It knows no model, report or framework.
 """
 
 from bytemlperf._native.client import Client
 from bytemlperf.runtime.affinity import Affinity, parse_affinity
 from bytemlperf.runtime.client_tasks import ClientTask, client_task_factory, spawn
 from bytemlperf.runtime.clock import cpu_time_ns, now_ns, utc_now
+from bytemlperf.runtime.compare import SideComparison, ab, compare
 from bytemlperf.runtime.load_record import LoadRecording
+from bytemlperf.runtime.measured import Measured
 from bytemlperf.runtime.open_scenario import (
     Burst,
     ConstantRate,
@@ -43,7 +46,9 @@ from bytemlperf.runtime.scenario import (
     scenario_name,
 )
 from bytemlperf.runtime.scheduler import Scheduler
+from bytemlperf.runtime.search import RateSearch, search
 from bytemlperf.runtime.session import check_outputs
+from bytemlperf.runtime.sweep import Tuning, sweep, tune
 from bytemlperf.runtime.thread_use import ThreadUse
 from bytemlperf.runtime.timeline import TIMELINE_DTYPE
 from bytemlperf.runtime.trace import read_trace
@@ -66,25 +71,31 @@ __all__ = [
     "Histogram",
     "Limits",
     "LoadRecording",
+    "Measured",
     "MultiStream",
     "Offline",
     "OpenScenario",
     "Progress",
     "Ramp",
+    "RateSearch",
     "Recording",
     "SampleLibrary",
     "Scenario",
     "Scheduler",
     "Second",
     "Server",
+    "SideComparison",
     "SingleStream",
     "ThreadUse",
     "Trace",
+    "Tuning",
     "WarmUp",
     "WarmUpRecording",
+    "ab",
     "check_outputs",
     "check_scenario",
     "client_task_factory",
+    "compare",
     "cpu_time_ns",
     "now_ns",
     "pace",
@@ -93,6 +104,9 @@ __all__ = [
     "run",
     "run_sync",
     "scenario_name",
+    "search",
     "spawn",
+    "sweep",
+    "tune",
     "utc_now",
 ]

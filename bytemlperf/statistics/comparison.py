@@ -40,6 +40,7 @@ __all__ = [
     "MIN_RUNS",
     "MetricComparison",
     "Verdict",
+    "assumed_noise",
     "compare_runs",
     "judge_comparisons",
     "metric_percentile",
@@ -57,6 +58,12 @@ RESAMPLES = 500
 MIN_RUNS = 3
 # A cell of a histogram is at most this wide, as a share of its values.
 CELL_SHARE = 0.001
+# Where fewer than three runs a side say nothing of the noise between runs, and it was
+# never measured on this host, so much is taken for granted (standard deviation of the
+# logarithm); of the tail more.
+ASSUMED_NOISE = 0.02
+ASSUMED_TAIL_NOISE = 0.05
+TAIL_PERCENTILE = 99
 
 Floats = npt.NDArray[np.float64]
 
@@ -140,6 +147,34 @@ def metric_percentile(metric: str) -> float | None:
         )
     percentile_share(percentile)
     return percentile
+
+
+def assumed_noise(metrics: Sequence[str]) -> dict[str, float]:
+    """Return the noise between runs that is taken for granted where none was measured.
+
+    Parameters
+    ----------
+    metrics : sequence of str
+        ``"qps"``, ``"mean"``, or such as ``"p99"``.
+
+    Returns
+    -------
+    dict of str to float
+        Metric to the standard deviation of its logarithm.
+
+    Raises
+    ------
+    ConfigError
+        A metric does not exist.
+    """
+    return {
+        metric: (
+            ASSUMED_TAIL_NOISE
+            if (metric_percentile(metric) or 0) >= TAIL_PERCENTILE
+            else ASSUMED_NOISE
+        )
+        for metric in metrics
+    }
 
 
 def compare_runs(

@@ -9,13 +9,22 @@ import pytest
 from queues import mm1_latencies, table_of
 
 from bytemlperf.errors import ConfigError
-from bytemlperf.statistics.search import best_settings, grid, search_capacity
+from bytemlperf.statistics.search import (
+    capacity_steps,
+    driven,
+    grid,
+    tuning_steps,
+)
 from bytemlperf.statistics.slo import judge_slo, parse_slos
 
 SERVICE_S = 0.001
 (SLO,) = parse_slos("p90<=10ms")
 # An M/M/1 queue's p90 is ln(10) / (1/s - rate).
 CAPACITY = 1 / SERVICE_S - math.log(10) / 0.010
+
+
+def search_capacity(probe, **options):
+    return driven(capacity_steps(**options), probe)
 
 
 def queue_probe(rng, count=60_000):
@@ -101,10 +110,9 @@ def best(trials):
 def test_the_best_settings_are_found(max_trials):
     """The whole grid, or axis by axis with half of the trials: the same answer."""
     seen = []
-    trials = best_settings(
+    trials = driven(
+        tuning_steps(AXES, max_trials=max_trials),
         lambda settings: seen.append(settings) or hill(settings),
-        AXES,
-        max_trials=max_trials,
     )
     assert best(trials) == {"a": "3", "b": "2", "c": "2"}
     assert len(seen) == len(trials) <= max_trials
