@@ -20,10 +20,18 @@ TASK, NAME = "resnet50-tf-fp32", "resnet50-tf-cpu"
 OTHERS = "efficientnet-lite0-*,distilbert-tf-fp32,vit-torch-fp32,widedeep-tf-fp32"
 
 
+def _relative(word: object) -> str:
+    """A word of a command; a path within the checkout as seen from its top."""
+    if isinstance(word, Path) and word.is_relative_to(ROOT):
+        return str(word.relative_to(ROOT))
+    return str(word)
+
+
 def bytemlperf(*words: object) -> int:
     """Run the command; a measurement that is not valid is a sample as well."""
     done = subprocess.run(
-        [sys.executable, "-m", "bytemlperf", *map(str, words)],
+        # Relative, so that no report tells where this checkout lies.
+        [sys.executable, "-m", "bytemlperf", *(_relative(word) for word in words)],
         cwd=ROOT,
         env=os.environ | {"BYTEMLPERF_HISTORY": "off"},
         check=False,
