@@ -21,7 +21,7 @@ OTHERS = "efficientnet-lite0-*,distilbert-tf-fp32,vit-torch-fp32,widedeep-tf-fp3
 
 
 def _relative(word: object) -> str:
-    """A word of a command; a path within the checkout as seen from its top."""
+    """Give a path within the checkout as seen from its top, other words as they are."""
     if isinstance(word, Path) and word.is_relative_to(ROOT):
         return str(word.relative_to(ROOT))
     return str(word)
