@@ -15,6 +15,8 @@
    in the 95 % interval that our run states.
 3. A predict that stands still for a second, seen by an open loop, and by a loop of one
    client that, like most, leaves out what it did not ask meanwhile.
+
+One script, though long: all three share the simulated server and its log.
 """
 
 from __future__ import annotations
