@@ -16,7 +16,7 @@
 3. A predict that stands still for a second, seen by an open loop, and by a loop of one
    client that, like most, leaves out what it did not ask meanwhile.
 
-One script, though long: all three share the simulated server and its log.
+One script, though long: it is one claim, and the first two tables share their server.
 """
 
 from __future__ import annotations
